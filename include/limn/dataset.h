@@ -1,0 +1,66 @@
+/* limn/dataset.h: labelled images in one file.
+ *
+ * A data set is a safetensors file: `images` U8 [N,H,W,C], `labels` I32 [N], optionally `masks` U8
+ * [N,H,W]; its metadata holds the class names (a JSON array), and mean and standard deviation of
+ * each channel, of pixel values divided by 255 (JSON arrays).
+ */
+#ifndef LIMN_DATASET_H
+#define LIMN_DATASET_H
+
+#include "limn/context.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { LIMN_MAX_CHANNELS = 4 };
+
+/** An opened data set: its file is mapped, nothing is copied.  Read-only. */
+typedef struct limn_dataset {
+    const char *path;
+    int64_t count, height, width, channels;
+    const uint8_t *images;          /**< [N,H,W,C] */
+    const int32_t *labels;          /**< [N]; -1 marks an unlabelled image.  Checked: < class_count */
+    const uint8_t *masks;           /**< [N,H,W] or NULL */
+    int class_count;
+    const char *const *classes;     /**< class names, class_count of them */
+    float mean[LIMN_MAX_CHANNELS], std[LIMN_MAX_CHANNELS]; /**< of values in 0..1 */
+    uint64_t digest[2];             /**< XXH3-128 of the file's bytes, low half first; 0,0 until
+                                         limn_dataset_digest was called */
+} limn_dataset;
+
+/** Opens and checks a data set.  LIMN_BAD_INPUT names file, offset and reason. */
+LIMN_API limn_status limn_dataset_open(limn_context *ctx, const char *path,
+                                       const limn_dataset **out);
+LIMN_API void limn_dataset_close(const limn_dataset **dataset);
+
+/** XXH3-128 of the file as 32 hexadecimal digits and NUL. */
+LIMN_API void limn_dataset_digest(const limn_dataset *dataset, char hex[33]);
+
+/** Writes a data set image by image, in constant memory.  The file appears when finished. */
+typedef struct limn_dataset_writer limn_dataset_writer;
+
+typedef struct limn_dataset_writer_params {
+    int64_t height, width, channels; /**< of every image; channels 1 or 3 */
+    int class_count;
+    const char *const *classes;      /**< copied */
+    bool masks;                      /**< every image comes with a mask */
+} limn_dataset_writer_params;
+
+LIMN_API limn_status limn_dataset_writer_open(limn_context *ctx, const char *path,
+                                              const limn_dataset_writer_params *params,
+                                              limn_dataset_writer **out);
+/** `pixels`: height*width*channels bytes, rows top to bottom, channels interleaved.  `label`: -1 or
+ *  below class_count.  `mask`: height*width bytes, NULL where the writer has none. */
+LIMN_API limn_status limn_dataset_writer_add(limn_dataset_writer *writer, const uint8_t *pixels,
+                                             int32_t label, const uint8_t *mask);
+/** Computes mean and std, writes labels and header, makes the file appear.  A data set without any
+ *  image is LIMN_BAD_INPUT.  Destroys the writer in every case and sets `*writer` to NULL. */
+LIMN_API limn_status limn_dataset_writer_finish(limn_dataset_writer **writer);
+/** Drops everything written; NULL is accepted. */
+LIMN_API void limn_dataset_writer_discard(limn_dataset_writer **writer);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

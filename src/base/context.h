@@ -1,0 +1,34 @@
+/* Errors, messages and progress as the library's own files use them. */
+#ifndef LIMN_BASE_CONTEXT_H
+#define LIMN_BASE_CONTEXT_H
+
+#include "limn/context.h"
+
+#include <stdarg.h>
+
+#if defined(__GNUC__)
+#define LIMN_PRINTF(text, first) __attribute__((__format__(__printf__, text, first)))
+#else
+#define LIMN_PRINTF(text, first)
+#endif
+
+/** Records "WHAT (WHERE): WHY" and clears the hint.  `where` names the file, option or value at
+ *  fault and may be NULL.  Returns `status`, so a caller writes `return limn_fail(...)`. */
+limn_status limn_fail(limn_context *ctx, limn_status status, const char *what, const char *where,
+                      const char *why, ...) LIMN_PRINTF(5, 6);
+
+/** Adds the line that says what to do.  To be called after limn_fail. */
+void limn_hint(limn_context *ctx, const char *format, ...) LIMN_PRINTF(2, 3);
+
+/** Forgets the last failure; for a caller that has another way. */
+void limn_error_clear(limn_context *ctx);
+
+void limn_log(limn_context *ctx, limn_log_level level, const char *format, ...) LIMN_PRINTF(3, 4);
+
+/** Passes a report on.  Returns LIMN_INTERRUPTED, error text set, where the callback says stop. */
+limn_status limn_report(limn_context *ctx, const limn_progress *progress);
+
+/** Folder for caches, made on demand; NULL where caches are off.  Owned by the context. */
+const char *limn_cache_dir(limn_context *ctx);
+
+#endif

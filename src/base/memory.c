@@ -1,0 +1,99 @@
+#include "base/memory.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static atomic_ulong made, fail_from;
+static atomic_bool fail_lasting;
+
+unsigned long limn_memory_fail_at(unsigned long nth, bool lasting)
+{
+    atomic_store(&fail_from, nth);
+    atomic_store(&fail_lasting, lasting);
+    return atomic_exchange(&made, 0);
+}
+
+static bool refused(void)
+{
+    const unsigned long number = atomic_fetch_add(&made, 1) + 1, from = atomic_load(&fail_from);
+    return from && (atomic_load(&fail_lasting) ? number >= from : number == from);
+}
+
+bool limn_size_mul(size_t a, size_t b, size_t *out)
+{
+    if (b && a > SIZE_MAX / b)
+        return false;
+    *out = a * b;
+    return true;
+}
+
+bool limn_size_add(size_t a, size_t b, size_t *out)
+{
+    if (a > SIZE_MAX - b)
+        return false;
+    *out = a + b;
+    return true;
+}
+
+void *limn_calloc(size_t count, size_t size)
+{
+    if (refused())
+        return NULL;
+    return count && size ? calloc(count, size) : calloc(1, 1);
+}
+
+void *limn_realloc(void *block, size_t count, size_t size)
+{
+    size_t bytes;
+    if (!limn_size_mul(count, size, &bytes) || refused())
+        return NULL;
+    return realloc(block, bytes ? bytes : 1);
+}
+
+void limn_free(void *block)
+{
+    free(block);
+}
+
+char *limn_strndup(const char *text, size_t length)
+{
+    char *copy = length < SIZE_MAX ? limn_calloc(length + 1, 1) : NULL;
+    if (copy)
+        memcpy(copy, text, length);
+    return copy;
+}
+
+char *limn_strdup(const char *text)
+{
+    return limn_strndup(text, strlen(text));
+}
+
+char *limn_format(const char *format, ...)
+{
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    const int length = vsnprintf(NULL, 0, format, args);
+    char *text = length < 0 ? NULL : limn_calloc((size_t)length + 1, 1);
+    if (text)
+        vsnprintf(text, (size_t)length + 1, format, again);
+    va_end(again);
+    va_end(args);
+    return text;
+}
+
+limn_status limn_out_of_memory(limn_context *ctx, const char *what)
+{
+    return limn_fail(ctx, LIMN_FAILED, "out of memory", what, "the host has no more memory");
+}
+
+limn_status limn_alloc(limn_context *ctx, const char *what, size_t count, size_t size, void **out)
+{
+    *out = limn_calloc(count, size);
+    if (*out)
+        return LIMN_OK;
+    return limn_fail(ctx, LIMN_FAILED, "out of memory", what, "%zu items of %zu bytes", count, size);
+}

@@ -1,0 +1,64 @@
+/* Static graphs of ops: built once per batch shape, planned, run many times. */
+#ifndef LIMN_GRAPH_GRAPH_H
+#define LIMN_GRAPH_GRAPH_H
+
+#include "ops/op.h"
+
+typedef struct limn_graph limn_graph;
+
+/** A value in a graph.  Negative is no node. */
+typedef int limn_node;
+
+limn_status limn_graph_create(limn_device *device, limn_graph **out);
+/** Frees the graph and its tensors, not the tensors it was given.  NULL is accepted. */
+void limn_graph_destroy(limn_graph **graph);
+
+/* ---- building ------------------------------------------------------------------------------- */
+
+/** A value that the caller writes before each run through limn_graph_tensor. */
+limn_status limn_graph_input(limn_graph *g, const char *name, const limn_desc *desc, limn_node *out);
+
+/** A tensor of the caller's (a parameter, a running statistic), borrowed for the graph's life. */
+limn_status limn_graph_extern(limn_graph *g, const char *name, limn_tensor *tensor, limn_node *out);
+
+/** Applies an op.  `name` is the module's path ("layer1.0.conv1") or NULL; `out` receives as many
+ *  nodes as the op has outputs.  Errors name the node, the op and the shapes. */
+limn_status limn_graph_apply(limn_graph *g, const char *op, const char *name, const limn_node *in,
+                             int in_count, limn_node *out, const char *params, ...)
+    LIMN_PRINTF(7, 8);
+
+/** Gives a node a further name (a block's path for its last value). */
+limn_status limn_graph_name(limn_graph *g, limn_node node, const char *name);
+/** -1 where there is none of this name. */
+limn_node limn_graph_find(const limn_graph *g, const char *name);
+const limn_desc *limn_graph_desc(const limn_graph *g, limn_node node);
+
+/** Keeps the node's value (or its gradient) readable after a run. */
+limn_status limn_graph_keep(limn_graph *g, limn_node node);
+limn_status limn_graph_want_gradient(limn_graph *g, limn_node node);
+
+/** Ends building.  `root`: the node that backward starts from, or -1 for a forward-only graph.  The
+ *  caller writes d(result)/d(root) into limn_graph_gradient(g, root) before each backward run.
+ *  Plans memory by lifetime and allocates all of it.  LIMN_OUT_OF_DEVICE_MEMORY leaves the graph to
+ *  be destroyed only. */
+limn_status limn_graph_compile(limn_graph *g, limn_node root);
+
+/* ---- running -------------------------------------------------------------------------------- */
+
+/** Value of an input, an extern, a kept node or the root; else NULL.  Owned by the graph. */
+limn_tensor *limn_graph_tensor(limn_graph *g, limn_node node);
+/** Gradient of a wanted node or of the root; else NULL. */
+limn_tensor *limn_graph_gradient(limn_graph *g, limn_node node);
+
+limn_status limn_graph_forward(limn_graph *g);
+/** After a forward run; goes only as far as a gradient is wanted. */
+limn_status limn_graph_backward(limn_graph *g);
+
+/** Planned device memory of the graph's own tensors, in bytes; arithmetic of one run. */
+typedef struct limn_graph_cost {
+    size_t memory;
+    double forward_flops, backward_flops;
+} limn_graph_cost;
+limn_graph_cost limn_graph_get_cost(const limn_graph *g);
+
+#endif

@@ -1,0 +1,136 @@
+/* What an op is: one row of the op table.
+ *
+ * An op owns three files of one name: src/ops/NAME.c (this row, its launches, its reference),
+ * cl/NAME.cl (its kernels, called NAME_something) and tests/ops/NAME.c (its cases).  The name
+ * stands once more, in the array `ops` of meson.build.  Callers know an op by name only.
+ */
+#ifndef LIMN_OPS_OP_H
+#define LIMN_OPS_OP_H
+
+#include "tensor/tensor.h"
+
+enum {
+    LIMN_OP_MAX_IN = 8,
+    LIMN_OP_MAX_OUT = 3,
+    LIMN_OP_MAX_SAVED = 3
+};
+
+/* ---- parameters ---------------------------------------------------------------------------- */
+
+typedef enum limn_param_type {
+    LIMN_PARAM_INT,   /**< int64_t */
+    LIMN_PARAM_U64,   /**< uint64_t: seeds and counters */
+    LIMN_PARAM_FLOAT  /**< double; written with %.9g or more, it survives the text */
+} limn_param_type;
+
+/** One parameter: where it lies in the op's own parameter struct, and what is allowed. */
+typedef struct limn_param_spec {
+    const char *name;
+    limn_param_type type;
+    size_t offset;
+    double default_value;
+    double min, max;
+} limn_param_spec;
+
+/* ---- shapes and memory --------------------------------------------------------------------- */
+
+/** What an op makes of its inputs. */
+typedef struct limn_op_plan {
+    int out_count;
+    limn_desc out[LIMN_OP_MAX_OUT];
+    int saved_count;                       /**< tensors that forward leaves for backward */
+    limn_desc saved[LIMN_OP_MAX_SAVED];
+    size_t forward_scratch;                /**< bytes, contents undefined at entry */
+    size_t backward_scratch;
+    double flops, bytes;                   /**< of forward: arithmetic, least memory traffic */
+    double backward_flops, backward_bytes;
+} limn_op_plan;
+
+/* ---- one execution -------------------------------------------------------------------------- */
+
+/** Everything forward and backward work on.  All pointers are the caller's. */
+typedef struct limn_op_run {
+    limn_device *device;
+    const void *params;
+    const limn_op_plan *plan;
+    int in_count;
+    limn_tensor *in[LIMN_OP_MAX_IN];
+    limn_tensor *out[LIMN_OP_MAX_OUT];
+    limn_tensor *saved[LIMN_OP_MAX_SAVED];
+    limn_buffer *scratch;                  /**< of the size that the plan asked for, or NULL */
+    /* backward only: */
+    limn_tensor *grad_out[LIMN_OP_MAX_OUT]; /**< NULL where no gradient arrives */
+    limn_tensor *grad_in[LIMN_OP_MAX_IN];   /**< to be overwritten; NULL where none is asked */
+} limn_op_run;
+
+/** The same on the host in double precision, for the reference.  Integers are held as doubles. */
+typedef struct limn_op_reference {
+    const void *params;
+    const limn_op_plan *plan;
+    int in_count;
+    const limn_desc *in_desc;
+    double *in[LIMN_OP_MAX_IN];            /**< written only where the row's `updates` has the bit */
+    double *out[LIMN_OP_MAX_OUT];
+    double *saved[LIMN_OP_MAX_SAVED];
+    const double *grad_out[LIMN_OP_MAX_OUT]; /**< NULL where none arrives */
+    double *grad_in[LIMN_OP_MAX_IN];         /**< zeroed at entry; NULL where none is asked */
+} limn_op_reference;
+
+/* ---- the row -------------------------------------------------------------------------------- */
+
+/** A case small enough for the self-test on a user's device. */
+typedef struct limn_op_example {
+    const char *params;
+    int in_count;
+    limn_desc in[LIMN_OP_MAX_IN];
+    double tolerance; /**< largest |device - reference| over largest |reference| */
+} limn_op_example;
+
+typedef struct limn_op {
+    const char *name;
+    const char *formula;      /**< one line for people */
+    size_t params_size;
+    const limn_param_spec *params; /**< ends with a NULL name; NULL where there is none */
+    int min_in, max_in;
+    unsigned backward_in;     /**< bit i: backward reads the value of input i */
+    unsigned backward_out;    /**< bit i: backward reads the value of output i */
+    unsigned differentiable;  /**< bit i: input i can have a gradient; 0: no backward */
+    unsigned updates;         /**< bit i: forward changes input i in place */
+    bool in_place;            /**< out[0] may be the tensor in[0] */
+    /** Checks inputs and parameters and fills the plan.  LIMN_BAD_USAGE with the reason where they
+     *  do not fit. */
+    limn_status (*plan)(limn_device *device, const void *params, const limn_desc *in, int in_count,
+                        limn_op_plan *plan);
+    limn_status (*forward)(const limn_op_run *run);
+    limn_status (*backward)(const limn_op_run *run);
+    void (*forward_reference)(const limn_op_reference *r);
+    void (*backward_reference)(const limn_op_reference *r);
+    /** Fills inputs for tests where uniform values in [-1, 1) will not do (labels, positive
+     *  variances); NULL: uniform.  `draw` gives the next uniform value in [0, 1). */
+    void (*fill)(const void *params, const limn_desc *in, int in_count, int which, double *values,
+                 double (*draw)(void *state), void *state);
+    const limn_op_example *example;
+} limn_op;
+
+/** All ops, in the order of meson.build. */
+extern const limn_op *const limn_op_table[];
+extern const size_t limn_op_count;
+
+/** NULL where there is no such op. */
+const limn_op *limn_op_find(const char *name);
+
+/** Parses "stride=2 pad=1" into a struct of op->params_size bytes, defaults first.  Names what is
+ *  unknown, malformed or out of range: LIMN_BAD_USAGE. */
+limn_status limn_op_parse(limn_context *ctx, const limn_op *op, const char *text, void *params);
+
+/** Input count checked, then op->plan with all of it zeroed before. */
+limn_status limn_op_make_plan(limn_device *device, const limn_op *op, const void *params,
+                              const limn_desc *in, int in_count, limn_op_plan *plan);
+
+/** Runs one op outside a graph: parses, plans, takes scratch, launches.  `out` tensors must have the
+ *  planned descriptions (checked).  For perturbations, updates and losses that stand alone. */
+limn_status limn_op_call(limn_device *device, const char *op, limn_tensor *const *in, int in_count,
+                         limn_tensor *const *out, int out_count, const char *params, ...)
+    LIMN_PRINTF(7, 8);
+
+#endif
