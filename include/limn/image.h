@@ -36,11 +36,14 @@ LIMN_API limn_status limn_image_read(limn_context *ctx, const char *path, limn_i
 LIMN_API limn_status limn_image_convert(limn_context *ctx, const limn_image *from, int channels,
                                         limn_image *out);
 
-/** Antialiased bilinear resize (triangle filter scaled by the reduction, half-pixel centres). */
+/** Antialiased bilinear resize (triangle filter scaled by the reduction, half-pixel centres), each
+ *  channel on its own.  Columns first, then rows, rounded to 8 bits between: the same bits as
+ *  Pillow's BILINEAR. */
 LIMN_API limn_status limn_image_resize(limn_context *ctx, const limn_image *from, int width,
                                        int height, limn_image *out);
 
-/** Resizes so that the picture covers width x height (short side first), then cuts the centre. */
+/** Resizes so that the picture covers width x height (short side first, the long side rounded down),
+ *  then cuts the centre: torchvision's Resize and CenterCrop. */
 LIMN_API limn_status limn_image_fit(limn_context *ctx, const limn_image *from, int width,
                                     int height, limn_image *out);
 
