@@ -2,7 +2,9 @@
  *
  * A data set is a safetensors file: `images` U8 [N,H,W,C], `labels` I32 [N], optionally `masks` U8
  * [N,H,W]; its metadata holds the class names (a JSON array), and mean and standard deviation of
- * each channel, of pixel values divided by 255 (JSON arrays).
+ * each channel, of pixel values divided by 255 (JSON arrays).  The keys are `classes`, `mean` and
+ * `std`; a file without `classes` names them "0" to the highest label, one without `mean` and `std`
+ * has them computed from the images while it is opened.  Other tensors and keys are left alone.
  */
 #ifndef LIMN_DATASET_H
 #define LIMN_DATASET_H
@@ -15,7 +17,7 @@ extern "C" {
 
 enum { LIMN_MAX_CHANNELS = 4 };
 
-/** An opened data set: its file is mapped, nothing is copied.  Read-only. */
+/** An opened data set: its file is mapped; of the tensors only the labels are copied.  Read-only. */
 typedef struct limn_dataset {
     const char *path;
     int64_t count, height, width, channels;
@@ -29,15 +31,20 @@ typedef struct limn_dataset {
                                          limn_dataset_digest was called */
 } limn_dataset;
 
-/** Opens and checks a data set.  LIMN_BAD_INPUT names file, offset and reason. */
+/** Opens and checks a data set: types and shapes agree, at least one image, extents at least 1, 1 to
+ *  LIMN_MAX_CHANNELS channels, every label is -1 or below the class count, mean and std are one
+ *  finite number a channel, std above 0.  LIMN_BAD_INPUT names file, offset or tensor, and reason.
+ */
 LIMN_API limn_status limn_dataset_open(limn_context *ctx, const char *path,
                                        const limn_dataset **out);
 LIMN_API void limn_dataset_close(const limn_dataset **dataset);
 
-/** XXH3-128 of the file as 32 hexadecimal digits and NUL. */
+/** XXH3-128 of the file as 32 hexadecimal digits and NUL, high half first, as `xxhsum -H2` prints
+ *  it.  The first call reads the whole file and keeps the result in `digest`. */
 LIMN_API void limn_dataset_digest(const limn_dataset *dataset, char hex[33]);
 
-/** Writes a data set image by image, in constant memory.  The file appears when finished. */
+/** Writes a data set image by image.  Memory holds the labels only; masks wait in a temporary file
+ *  beside `path`.  The file appears when finished. */
 typedef struct limn_dataset_writer limn_dataset_writer;
 
 typedef struct limn_dataset_writer_params {
@@ -54,7 +61,8 @@ LIMN_API limn_status limn_dataset_writer_open(limn_context *ctx, const char *pat
  *  below class_count.  `mask`: height*width bytes, NULL where the writer has none. */
 LIMN_API limn_status limn_dataset_writer_add(limn_dataset_writer *writer, const uint8_t *pixels,
                                              int32_t label, const uint8_t *mask);
-/** Computes mean and std, writes labels and header, makes the file appear.  A data set without any
+/** Computes mean and population std of each channel over all pixels, from exact integer counts (a
+ *  std below one grey step, 1/255, is written as 1/255, so a constant channel divides well); writes labels and header, makes the file appear.  A data set without any
  *  image is LIMN_BAD_INPUT.  Destroys the writer in every case and sets `*writer` to NULL. */
 LIMN_API limn_status limn_dataset_writer_finish(limn_dataset_writer **writer);
 /** Drops everything written; NULL is accepted. */
