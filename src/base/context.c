@@ -11,6 +11,7 @@ enum { TEXT_MAX = 8192 };
 struct limn_context {
     limn_context_params params;
     char *cache_dir;
+    const void *driver;
     char text[TEXT_MAX];
     char hint[TEXT_MAX];
 };
@@ -115,4 +116,14 @@ limn_status limn_report(limn_context *ctx, const limn_progress *progress)
 const char *limn_cache_dir(limn_context *ctx)
 {
     return ctx->cache_dir;
+}
+
+void limn_context_set_driver(limn_context *ctx, const void *api)
+{
+    ctx->driver = api;
+}
+
+const void *limn_context_driver(const limn_context *ctx)
+{
+    return ctx->driver;
 }

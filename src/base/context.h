@@ -28,7 +28,12 @@ void limn_log(limn_context *ctx, limn_log_level level, const char *format, ...) 
 /** Passes a report on.  Returns LIMN_INTERRUPTED, error text set, where the callback says stop. */
 limn_status limn_report(limn_context *ctx, const limn_progress *progress);
 
-/** Folder for caches, made on demand; NULL where caches are off.  Owned by the context. */
+/** A table of driver calls that devices opened from this context shall use in place of OpenCL's own
+ *  (a limn_cl_api, borrowed); NULL, the default: OpenCL's.  This is how tests inject faults. */
+void limn_context_set_driver(limn_context *ctx, const void *api);
+const void *limn_context_driver(const limn_context *ctx);
+
+/** Folder for caches, which need not exist yet; NULL where caches are off.  Owned by the context. */
 const char *limn_cache_dir(limn_context *ctx);
 
 #endif

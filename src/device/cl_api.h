@@ -45,9 +45,8 @@ typedef struct limn_cl_api {
 #undef LIMN_CL_MEMBER
 } limn_cl_api;
 
-/** The table that a newly opened device copies.  Tests replace entries; NULL restores OpenCL's. */
-void limn_cl_api_override(const limn_cl_api *api);
-void limn_cl_api_get(limn_cl_api *out);
+/** OpenCL's own entry points. */
+extern const limn_cl_api limn_cl_default_api;
 
 /** "CL_OUT_OF_RESOURCES" for -5, and what the code usually means to a user. */
 const char *limn_cl_error_name(cl_int code);
