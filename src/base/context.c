@@ -109,8 +109,8 @@ limn_status limn_report(limn_context *ctx, const limn_progress *progress)
 {
     if (!ctx->params.progress || ctx->params.progress(ctx->params.user, progress))
         return LIMN_OK;
-    return limn_fail(ctx, LIMN_INTERRUPTED, "interrupted", progress->task,
-                     "stopped after %.0f %s", progress->done, progress->unit);
+    return limn_fail(ctx, LIMN_INTERRUPTED, "interrupted", progress->task, "stopped after %.0f %s",
+                     progress->done, progress->unit);
 }
 
 const char *limn_cache_dir(limn_context *ctx)

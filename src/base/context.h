@@ -33,7 +33,8 @@ limn_status limn_report(limn_context *ctx, const limn_progress *progress);
 void limn_context_set_driver(limn_context *ctx, const void *api);
 const void *limn_context_driver(const limn_context *ctx);
 
-/** Folder for caches, which need not exist yet; NULL where caches are off.  Owned by the context. */
+/** Folder for caches, which need not exist yet; NULL where caches are off.  Owned by the context.
+ */
 const char *limn_cache_dir(limn_context *ctx);
 
 #endif

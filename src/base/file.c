@@ -113,8 +113,8 @@ limn_status limn_writer_patch(limn_writer *writer, uint64_t offset, const void *
 static int sync_folder_of(const char *path)
 {
     const char *slash = strrchr(path, '/');
-    char *folder = slash ? limn_strndup(path, slash == path ? 1 : (size_t)(slash - path))
-                         : limn_strdup(".");
+    char *folder =
+        slash ? limn_strndup(path, slash == path ? 1 : (size_t)(slash - path)) : limn_strdup(".");
     if (!folder)
         return ENOMEM;
     const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

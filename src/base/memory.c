@@ -95,5 +95,6 @@ limn_status limn_alloc(limn_context *ctx, const char *what, size_t count, size_t
     *out = limn_calloc(count, size);
     if (*out)
         return LIMN_OK;
-    return limn_fail(ctx, LIMN_FAILED, "out of memory", what, "%zu items of %zu bytes", count, size);
+    return limn_fail(ctx, LIMN_FAILED, "out of memory", what, "%zu items of %zu bytes", count,
+                     size);
 }

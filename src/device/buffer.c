@@ -94,15 +94,15 @@ limn_status limn_buffer_create(limn_device *device, size_t bytes, limn_buffer **
         }
         if (code != CL_SUCCESS) {
             limn_free(buffer);
-            return limn_fail(device->ctx,
-                             code == CL_OUT_OF_HOST_MEMORY ? LIMN_FAILED : LIMN_OUT_OF_DEVICE_MEMORY,
-                             "out of device memory", limn_device_describe(device)->name,
-                             "%zu bytes were asked for, %llu of %llu are held, one buffer may have "
-                             "%llu (%s)",
-                             bytes, (unsigned long long)device->held,
-                             (unsigned long long)device->limits.global_memory,
-                             (unsigned long long)device->limits.max_allocation,
-                             limn_cl_error_name(code));
+            return limn_fail(
+                device->ctx,
+                code == CL_OUT_OF_HOST_MEMORY ? LIMN_FAILED : LIMN_OUT_OF_DEVICE_MEMORY,
+                "out of device memory", limn_device_describe(device)->name,
+                "%zu bytes were asked for, %llu of %llu are held, one buffer may have "
+                "%llu (%s)",
+                bytes, (unsigned long long)device->held,
+                (unsigned long long)device->limits.global_memory,
+                (unsigned long long)device->limits.max_allocation, limn_cl_error_name(code));
         }
     }
     *out = buffer;
@@ -182,9 +182,8 @@ limn_status limn_buffer_copy(const limn_buffer *from, size_t from_offset, limn_b
         status = check_range(to, to_offset, bytes);
     if (status != LIMN_OK || bytes == 0)
         return status;
-    const cl_int code =
-        device->cl.EnqueueCopyBuffer(limn_device_queue(device), from->mem, to->mem, from_offset,
-                                     to_offset, bytes, 0, NULL, NULL);
+    const cl_int code = device->cl.EnqueueCopyBuffer(limn_device_queue(device), from->mem, to->mem,
+                                                     from_offset, to_offset, bytes, 0, NULL, NULL);
     return code == CL_SUCCESS ? LIMN_OK
                               : limn_cl_fail(device, code, "device failed", "copying a buffer");
 }

@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "device/select.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,8 +39,8 @@ static char *language_option(const limn_cl_api *cl, cl_device_id id)
             return NULL;
         if (cl->GetDeviceInfo(id, CL_DEVICE_OPENCL_C_ALL_VERSIONS, size, all, NULL) == CL_SUCCESS)
             for (size_t i = 0; i < size / sizeof *all; i++) {
-                const int version = (int)(CL_VERSION_MAJOR(all[i].version) * 10 +
-                                          CL_VERSION_MINOR(all[i].version));
+                const int version =
+                    (int)(CL_VERSION_MAJOR(all[i].version) * 10 + CL_VERSION_MINOR(all[i].version));
                 if (version > best && version <= 30)
                     best = version;
             }
@@ -210,6 +211,7 @@ limn_status limn_device_flush(limn_device *device)
 limn_status limn_device_finish(limn_device *device)
 {
     const cl_int code = device->cl.Finish(limn_device_queue(device));
-    return code == CL_SUCCESS ? LIMN_OK
-                              : limn_cl_fail(device, code, "device failed", "waiting for the queue");
+    return code == CL_SUCCESS
+               ? LIMN_OK
+               : limn_cl_fail(device, code, "device failed", "waiting for the queue");
 }

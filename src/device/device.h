@@ -12,14 +12,14 @@
 
 /** What kernels may rely on; all queried, none guessed from a vendor's name. */
 typedef struct limn_device_limits {
-    bool is_cpu;                 /**< CL_DEVICE_TYPE_CPU: pick CPU-device forms */
+    bool is_cpu; /**< CL_DEVICE_TYPE_CPU: pick CPU-device forms */
     unsigned compute_units;
-    size_t max_work_group;       /**< work-items in one group; the kernel's own limit may be less */
+    size_t max_work_group; /**< work-items in one group; the kernel's own limit may be less */
     size_t max_work_item[3];
-    uint64_t local_memory;       /**< bytes a group can have */
-    bool local_is_global;        /**< "local" memory is ordinary memory: no gain in using it */
+    uint64_t local_memory; /**< bytes a group can have */
+    bool local_is_global;  /**< "local" memory is ordinary memory: no gain in using it */
     uint64_t global_memory, max_allocation;
-    unsigned float_width;        /**< preferred vector width of float */
+    unsigned float_width; /**< preferred vector width of float */
     bool fp16, fp64, subgroups;
 } limn_device_limits;
 
@@ -55,15 +55,15 @@ void limn_device_trim(limn_device *device);
 /* ---- launches ----------------------------------------------------------------------------- */
 
 typedef enum limn_arg_kind {
-    LIMN_ARG_IN,     /**< buffer that the kernel only reads */
-    LIMN_ARG_OUT,    /**< buffer that it writes: must not be another argument's buffer */
-    LIMN_ARG_INOUT,  /**< buffer that it updates in place */
+    LIMN_ARG_IN,    /**< buffer that the kernel only reads */
+    LIMN_ARG_OUT,   /**< buffer that it writes: must not be another argument's buffer */
+    LIMN_ARG_INOUT, /**< buffer that it updates in place */
     LIMN_ARG_INT,
     LIMN_ARG_UINT,
     LIMN_ARG_LONG,
     LIMN_ARG_ULONG,
     LIMN_ARG_FLOAT,
-    LIMN_ARG_LOCAL   /**< bytes of local memory */
+    LIMN_ARG_LOCAL /**< bytes of local memory */
 } limn_arg_kind;
 
 typedef struct limn_arg {
@@ -79,15 +79,42 @@ typedef struct limn_arg {
     } value;
 } limn_arg;
 
-static inline limn_arg limn_in(const limn_buffer *b) { return (limn_arg){LIMN_ARG_IN, {.buffer = b}}; }
-static inline limn_arg limn_out(const limn_buffer *b) { return (limn_arg){LIMN_ARG_OUT, {.buffer = b}}; }
-static inline limn_arg limn_inout(const limn_buffer *b) { return (limn_arg){LIMN_ARG_INOUT, {.buffer = b}}; }
-static inline limn_arg limn_int(int64_t v) { return (limn_arg){LIMN_ARG_INT, {.i = (int32_t)v}}; }
-static inline limn_arg limn_uint(uint32_t v) { return (limn_arg){LIMN_ARG_UINT, {.u = v}}; }
-static inline limn_arg limn_long(int64_t v) { return (limn_arg){LIMN_ARG_LONG, {.l = v}}; }
-static inline limn_arg limn_ulong(uint64_t v) { return (limn_arg){LIMN_ARG_ULONG, {.ul = v}}; }
-static inline limn_arg limn_float(double v) { return (limn_arg){LIMN_ARG_FLOAT, {.f = (float)v}}; }
-static inline limn_arg limn_local(size_t bytes) { return (limn_arg){LIMN_ARG_LOCAL, {.local = bytes}}; }
+static inline limn_arg limn_in(const limn_buffer *b)
+{
+    return (limn_arg){LIMN_ARG_IN, {.buffer = b}};
+}
+static inline limn_arg limn_out(const limn_buffer *b)
+{
+    return (limn_arg){LIMN_ARG_OUT, {.buffer = b}};
+}
+static inline limn_arg limn_inout(const limn_buffer *b)
+{
+    return (limn_arg){LIMN_ARG_INOUT, {.buffer = b}};
+}
+static inline limn_arg limn_int(int64_t v)
+{
+    return (limn_arg){LIMN_ARG_INT, {.i = (int32_t)v}};
+}
+static inline limn_arg limn_uint(uint32_t v)
+{
+    return (limn_arg){LIMN_ARG_UINT, {.u = v}};
+}
+static inline limn_arg limn_long(int64_t v)
+{
+    return (limn_arg){LIMN_ARG_LONG, {.l = v}};
+}
+static inline limn_arg limn_ulong(uint64_t v)
+{
+    return (limn_arg){LIMN_ARG_ULONG, {.ul = v}};
+}
+static inline limn_arg limn_float(double v)
+{
+    return (limn_arg){LIMN_ARG_FLOAT, {.f = (float)v}};
+}
+static inline limn_arg limn_local(size_t bytes)
+{
+    return (limn_arg){LIMN_ARG_LOCAL, {.local = bytes}};
+}
 
 /** Work-items per dimension (unused ones 0 or 1) and per group.  `local` all 0: the layer picks
  *  (dimension 0 in groups of up to 64, or up to 256 on a GPU).  The global size is rounded up to a
@@ -97,7 +124,10 @@ typedef struct limn_grid {
     size_t global[3], local[3];
 } limn_grid;
 
-static inline limn_grid limn_grid_1d(size_t n) { return (limn_grid){{n, 1, 1}, {0, 0, 0}}; }
+static inline limn_grid limn_grid_1d(size_t n)
+{
+    return (limn_grid){{n, 1, 1}, {0, 0, 0}};
+}
 
 /** Queues one kernel.  `kernel`: its name in cl/.  `defines`: compile-time definitions such as
  *  "-DC=64 -DK=64", or "" — each distinct text is one program, so keep them few.  Nothing happens,

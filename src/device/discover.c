@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,8 +66,8 @@ static const char *refusal(const limn_cl_api *cl, cl_device_id device, const cha
     return little ? "" : "it is big-endian";
 }
 
-static limn_status describe(limn_context *ctx, const limn_cl_api *cl, const limn_found_device *found,
-                            limn_device_info *info)
+static limn_status describe(limn_context *ctx, const limn_cl_api *cl,
+                            const limn_found_device *found, limn_device_info *info)
 {
     cl_device_id id = found->device;
     char *extensions = limn_device_string(cl, id, CL_DEVICE_EXTENSIONS);

@@ -25,10 +25,11 @@ char *limn_device_string(const limn_cl_api *cl, cl_device_id device, cl_device_i
 /* Whole-word search in an extension list. */
 bool limn_has_word(const char *list, const char *word);
 
-/* ---- the opened device ------------------------------------------------------------------------ */
+/* ---- the opened device ------------------------------------------------------------------------
+ */
 
-typedef struct limn_program limn_program;   /* program.c */
-typedef struct limn_kernel limn_kernel;     /* program.c */
+typedef struct limn_program limn_program;       /* program.c */
+typedef struct limn_kernel limn_kernel;         /* program.c */
 typedef struct limn_free_block limn_free_block; /* buffer.c */
 
 typedef struct limn_timed_launch {
@@ -44,11 +45,11 @@ struct limn_device {
     cl_command_queue queue, timed_queue; /* timed_queue: with profiling, made when first asked */
     limn_device_list *info;              /* one row */
     limn_device_limits limits;
-    char *build_options;                 /* language version, the same for every program */
-    char *identity;                      /* device, driver and platform: part of cache keys */
+    char *build_options; /* language version, the same for every program */
+    char *identity;      /* device, driver and platform: part of cache keys */
     uint64_t held, peak;
     limn_free_block *pool;
-    limn_kernel **kernels;               /* hash table, capacity a power of two */
+    limn_kernel **kernels; /* hash table, capacity a power of two */
     size_t kernel_count, kernel_capacity;
     limn_program *programs;
     bool timing;
@@ -64,7 +65,8 @@ limn_status limn_cl_status(cl_int code);
 
 cl_command_queue limn_device_queue(limn_device *device);
 
-/* ---- programs (program.c) ---------------------------------------------------------------------- */
+/* ---- programs (program.c) ----------------------------------------------------------------------
+ */
 
 struct limn_kernel {
     const char *name;
@@ -82,7 +84,8 @@ limn_status limn_kernel_get(limn_device *device, const char *name, const char *d
                             limn_kernel **out);
 void limn_programs_free(limn_device *device);
 
-/* ---- buffers (buffer.c) and timing (timing.c) ------------------------------------------------- */
+/* ---- buffers (buffer.c) and timing (timing.c) -------------------------------------------------
+ */
 
 cl_mem limn_buffer_mem(const limn_buffer *buffer);
 void limn_pool_free(limn_device *device);

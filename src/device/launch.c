@@ -109,9 +109,9 @@ limn_status limn_launch(limn_device *device, const char *name, const char *defin
                              i, limn_cl_error_name(code), limn_cl_error_meaning(code));
     }
     cl_event event = NULL;
-    const cl_int code = device->cl.EnqueueNDRangeKernel(
-        limn_device_queue(device), kernel->kernel, 3, NULL, grid.global, grid.local, 0, NULL,
-        device->timing ? &event : NULL);
+    const cl_int code = device->cl.EnqueueNDRangeKernel(limn_device_queue(device), kernel->kernel,
+                                                        3, NULL, grid.global, grid.local, 0, NULL,
+                                                        device->timing ? &event : NULL);
     if (code != CL_SUCCESS)
         return limn_cl_fail(device, code, "kernel failed", name);
     return event ? limn_timing_add(device, kernel, event) : LIMN_OK;

@@ -60,8 +60,8 @@ static limn_status build(limn_device *device, limn_program *program)
         limn_log(device->ctx, LIMN_LOG_DEBUG, "compiling %s %s", program->source->name,
                  program->defines);
         program->program = device->cl.CreateProgramWithSource(
-            device->context, 1, (const char *[]){program->source->text},
-            &program->source->length, &code);
+            device->context, 1, (const char *[]){program->source->text}, &program->source->length,
+            &code);
         if (program->program)
             code = device->cl.BuildProgram(program->program, 1, &device->id, options, NULL, NULL);
         if (!program->program || code != CL_SUCCESS)
@@ -153,8 +153,9 @@ static limn_status create_kernel(limn_device *device, const char *name, const ch
         bsearch(name, limn_embedded_kernels, limn_embedded_kernel_count,
                 sizeof *limn_embedded_kernels, by_name);
     if (!row)
-        return limn_fail(device->ctx, LIMN_BAD_USAGE, "bad launch", name, "there is no such kernel");
-    limn_program *program;
+        return limn_fail(device->ctx, LIMN_BAD_USAGE, "bad launch", name,
+                         "there is no such kernel");
+    limn_program *program = NULL;
     limn_status status = get_program(device, row->program, defines, &program);
     if (status != LIMN_OK)
         return status;
@@ -174,9 +175,9 @@ static limn_status create_kernel(limn_device *device, const char *name, const ch
         code = device->cl.GetKernelInfo(kernel->kernel, CL_KERNEL_NUM_ARGS,
                                         sizeof kernel->arg_count, &kernel->arg_count, NULL);
     if (kernel->kernel && code == CL_SUCCESS)
-        code = device->cl.GetKernelWorkGroupInfo(kernel->kernel, device->id,
-                                                 CL_KERNEL_WORK_GROUP_SIZE,
-                                                 sizeof kernel->max_group, &kernel->max_group, NULL);
+        code =
+            device->cl.GetKernelWorkGroupInfo(kernel->kernel, device->id, CL_KERNEL_WORK_GROUP_SIZE,
+                                              sizeof kernel->max_group, &kernel->max_group, NULL);
     if (!kernel->kernel || code != CL_SUCCESS) {
         status = limn_cl_fail(device, code, "kernel failed", name);
         free_kernel(device, kernel);

@@ -18,7 +18,8 @@ static const char magic[8] = {'l', 'i', 'm', 'n', 'c', 'l', '0', '1'};
 limn_cache_key limn_cache_key_of(const limn_device *device, const limn_embedded_program *source,
                                  const char *options)
 {
-    const char *const parts[] = {source->name, source->text, options, device->identity, LIMN_VERSION};
+    const char *const parts[] = {source->name, source->text, options, device->identity,
+                                 LIMN_VERSION};
     XXH128_hash_t sum = {0, 0};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         const XXH128_hash_t part = XXH3_128bits_withSeed(parts[i], strlen(parts[i]), i + 1);
@@ -61,16 +62,17 @@ cl_program limn_cache_load(limn_device *device, const limn_cache_key *key, const
             cl_int code, one = CL_SUCCESS;
             program = device->cl.CreateProgramWithBinary(device->context, 1, &device->id, &size,
                                                          &binary, &one, &code);
-            if (program && (one != CL_SUCCESS ||
-                            device->cl.BuildProgram(program, 1, &device->id, options, NULL, NULL) !=
-                                CL_SUCCESS)) {
+            if (program &&
+                (one != CL_SUCCESS || device->cl.BuildProgram(program, 1, &device->id, options,
+                                                              NULL, NULL) != CL_SUCCESS)) {
                 device->cl.ReleaseProgram(program);
                 program = NULL;
             }
         }
     }
     if (!program)
-        limn_log(device->ctx, LIMN_LOG_DEBUG, "cached program %s is not usable, building anew", path);
+        limn_log(device->ctx, LIMN_LOG_DEBUG, "cached program %s is not usable, building anew",
+                 path);
     limn_file_unmap(&file);
     limn_free(path);
     return program;

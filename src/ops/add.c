@@ -38,9 +38,8 @@ static limn_status backward(const limn_op_run *r)
     for (int i = 0; i < 2; i++) {
         if (!r->grad_in[i])
             continue;
-        const limn_status status =
-            limn_buffer_copy(r->grad_out[0]->buffer, 0, r->grad_in[i]->buffer, 0,
-                             limn_desc_bytes(&r->in[i]->desc));
+        const limn_status status = limn_buffer_copy(
+            r->grad_out[0]->buffer, 0, r->grad_in[i]->buffer, 0, limn_desc_bytes(&r->in[i]->desc));
         if (status != LIMN_OK)
             return status;
     }

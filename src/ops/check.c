@@ -8,7 +8,8 @@
 
 enum { GUARD = 1024 };
 
-/* ---- host values ------------------------------------------------------------------------------ */
+/* ---- host values ------------------------------------------------------------------------------
+ */
 
 typedef struct draw_state {
     uint64_t seed, index;
@@ -127,7 +128,8 @@ void limn_op_values_backward(limn_op_values *v)
     v->op->backward_reference(&r);
 }
 
-/* ---- device tensors with guards ---------------------------------------------------------------- */
+/* ---- device tensors with guards ----------------------------------------------------------------
+ */
 
 static limn_status create_guarded(limn_device *device, const limn_desc *desc, limn_tensor **out)
 {
@@ -270,8 +272,7 @@ static limn_status make_rig(limn_device *device, const limn_op_values *v, rig *r
 
 static limn_status run_once(const limn_op *op, rig *r, bool backward)
 {
-    const size_t bytes =
-        backward ? r->run.plan->backward_scratch : r->run.plan->forward_scratch;
+    const size_t bytes = backward ? r->run.plan->backward_scratch : r->run.plan->forward_scratch;
     limn_status status = LIMN_OK;
     if (bytes) {
         status = limn_buffer_create(r->run.device, bytes, &r->run.scratch);
@@ -308,11 +309,12 @@ static limn_status judge(const limn_op_values *v, const limn_op_values *before, 
 {
     limn_status status = LIMN_OK;
     for (int i = 0; i < v->plan.out_count && status == LIMN_OK; i++)
-        status = compare(r->ctx, r->run.out[i], v->out[i], &out->forward_error, &out->forward_scale);
+        status =
+            compare(r->ctx, r->run.out[i], v->out[i], &out->forward_error, &out->forward_scale);
     for (int i = 0; i < v->in_count && status == LIMN_OK; i++) {
         if (v->op->updates >> i & 1) {
-            status = compare(r->ctx, r->run.in[i], v->in[i], &out->forward_error,
-                             &out->forward_scale);
+            status =
+                compare(r->ctx, r->run.in[i], v->in[i], &out->forward_error, &out->forward_scale);
         } else {
             double changed = 0, scale = 0;
             status = compare(r->ctx, r->run.in[i], before->in[i], &changed, &scale);
@@ -328,8 +330,7 @@ static limn_status judge(const limn_op_values *v, const limn_op_values *before, 
 }
 
 limn_status limn_op_check_run(limn_device *device, const limn_op *op, const char *params,
-                              const limn_desc *in, int in_count, uint64_t seed,
-                              limn_op_check *out)
+                              const limn_desc *in, int in_count, uint64_t seed, limn_op_check *out)
 {
     *out = (limn_op_check){.guards_intact = true,
                            .inputs_intact = true,

@@ -9,17 +9,16 @@
 typedef struct limn_op_check {
     double forward_error, backward_error;
     double forward_scale, backward_scale; /**< largest |reference|; 0: nothing was judged */
-    bool guards_intact;    /**< the bytes after every buffer are untouched */
-    bool inputs_intact;    /**< inputs that the row does not list in `updates` are unchanged */
-    bool repeats;          /**< a second run gave the same bits */
+    bool guards_intact;                   /**< the bytes after every buffer are untouched */
+    bool inputs_intact; /**< inputs that the row does not list in `updates` are unchanged */
+    bool repeats;       /**< a second run gave the same bits */
     bool has_backward;
 } limn_op_check;
 
 /** Runs forward and, where the op has one, backward twice with inputs drawn from `seed` (through
  *  the row's `fill`), outputs filled with NaN before.  Fails only where something could not run. */
 limn_status limn_op_check_run(limn_device *device, const limn_op *op, const char *params,
-                              const limn_desc *in, int in_count, uint64_t seed,
-                              limn_op_check *out);
+                              const limn_desc *in, int in_count, uint64_t seed, limn_op_check *out);
 
 /** Host values of one case, as limn_op_check_run draws them; for tests that go further.  The arrays
  *  belong to the set. */

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "op_list.h" /* generated from the array `ops` in meson.build: LIMN_OP_LIST(X) */
@@ -57,8 +58,7 @@ static limn_status parse_one(limn_context *ctx, const limn_op *op, const char *t
                              void *params)
 {
     const char *equals = memchr(text, '=', length);
-    const limn_param_spec *spec =
-        equals ? find_spec(op, text, (size_t)(equals - text)) : NULL;
+    const limn_param_spec *spec = equals ? find_spec(op, text, (size_t)(equals - text)) : NULL;
     char value_text[64], *end = value_text;
     const size_t value_length = equals ? length - (size_t)(equals + 1 - text) : 0;
     if (!spec || !value_length || value_length >= sizeof value_text)
@@ -67,8 +67,7 @@ static limn_status parse_one(limn_context *ctx, const limn_op *op, const char *t
     memcpy(value_text, equals + 1, value_length);
     value_text[value_length] = '\0';
     errno = 0;
-    const uint64_t whole =
-        spec->type == LIMN_PARAM_U64 ? strtoull(value_text, &end, 10) : 0;
+    const uint64_t whole = spec->type == LIMN_PARAM_U64 ? strtoull(value_text, &end, 10) : 0;
     const double value = spec->type == LIMN_PARAM_U64 ? (double)whole : strtod(value_text, &end);
     if (*end || errno || (spec->type == LIMN_PARAM_INT && value != floor(value)))
         return limn_fail(ctx, LIMN_BAD_USAGE, "bad parameter", op->name, "'%.*s' is no number",

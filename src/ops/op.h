@@ -9,18 +9,14 @@
 
 #include "tensor/tensor.h"
 
-enum {
-    LIMN_OP_MAX_IN = 8,
-    LIMN_OP_MAX_OUT = 3,
-    LIMN_OP_MAX_SAVED = 3
-};
+enum { LIMN_OP_MAX_IN = 8, LIMN_OP_MAX_OUT = 3, LIMN_OP_MAX_SAVED = 3 };
 
 /* ---- parameters ---------------------------------------------------------------------------- */
 
 typedef enum limn_param_type {
-    LIMN_PARAM_INT,   /**< int64_t */
-    LIMN_PARAM_U64,   /**< uint64_t: seeds and counters */
-    LIMN_PARAM_FLOAT  /**< double; written with %.9g or more, it survives the text */
+    LIMN_PARAM_INT,  /**< int64_t */
+    LIMN_PARAM_U64,  /**< uint64_t: seeds and counters */
+    LIMN_PARAM_FLOAT /**< double; written with %.9g or more, it survives the text */
 } limn_param_type;
 
 /** One parameter: where it lies in the op's own parameter struct, and what is allowed. */
@@ -38,11 +34,11 @@ typedef struct limn_param_spec {
 typedef struct limn_op_plan {
     int out_count;
     limn_desc out[LIMN_OP_MAX_OUT];
-    int saved_count;                       /**< tensors that forward leaves for backward */
+    int saved_count; /**< tensors that forward leaves for backward */
     limn_desc saved[LIMN_OP_MAX_SAVED];
-    size_t forward_scratch;                /**< bytes, contents undefined at entry */
+    size_t forward_scratch; /**< bytes, contents undefined at entry */
     size_t backward_scratch;
-    double flops, bytes;                   /**< of forward: arithmetic, least memory traffic */
+    double flops, bytes; /**< of forward: arithmetic, least memory traffic */
     double backward_flops, backward_bytes;
 } limn_op_plan;
 
@@ -57,7 +53,7 @@ typedef struct limn_op_run {
     limn_tensor *in[LIMN_OP_MAX_IN];
     limn_tensor *out[LIMN_OP_MAX_OUT];
     limn_tensor *saved[LIMN_OP_MAX_SAVED];
-    limn_buffer *scratch;                  /**< of the size that the plan asked for, or NULL */
+    limn_buffer *scratch; /**< of the size that the plan asked for, or NULL */
     /* backward only: */
     limn_tensor *grad_out[LIMN_OP_MAX_OUT]; /**< NULL where no gradient arrives */
     limn_tensor *grad_in[LIMN_OP_MAX_IN];   /**< to be overwritten; NULL where none is asked */
@@ -69,7 +65,7 @@ typedef struct limn_op_reference {
     const limn_op_plan *plan;
     int in_count;
     const limn_desc *in_desc;
-    double *in[LIMN_OP_MAX_IN];            /**< written only where the row's `updates` has the bit */
+    double *in[LIMN_OP_MAX_IN]; /**< written only where the row's `updates` has the bit */
     double *out[LIMN_OP_MAX_OUT];
     double *saved[LIMN_OP_MAX_SAVED];
     const double *grad_out[LIMN_OP_MAX_OUT]; /**< NULL where none arrives */
@@ -88,15 +84,15 @@ typedef struct limn_op_example {
 
 typedef struct limn_op {
     const char *name;
-    const char *formula;      /**< one line for people */
+    const char *formula; /**< one line for people */
     size_t params_size;
     const limn_param_spec *params; /**< ends with a NULL name; NULL where there is none */
     int min_in, max_in;
-    unsigned backward_in;     /**< bit i: backward reads the value of input i */
-    unsigned backward_out;    /**< bit i: backward reads the value of output i */
-    unsigned differentiable;  /**< bit i: input i can have a gradient; 0: no backward */
-    unsigned updates;         /**< bit i: forward changes input i in place */
-    bool in_place;            /**< out[0] may be the tensor in[0] */
+    unsigned backward_in;    /**< bit i: backward reads the value of input i */
+    unsigned backward_out;   /**< bit i: backward reads the value of output i */
+    unsigned differentiable; /**< bit i: input i can have a gradient; 0: no backward */
+    unsigned updates;        /**< bit i: forward changes input i in place */
+    bool in_place;           /**< out[0] may be the tensor in[0] */
     /** Checks inputs and parameters and fills the plan.  LIMN_BAD_USAGE with the reason where they
      *  do not fit. */
     limn_status (*plan)(limn_device *device, const void *params, const limn_desc *in, int in_count,
@@ -127,8 +123,8 @@ limn_status limn_op_parse(limn_context *ctx, const limn_op *op, const char *text
 limn_status limn_op_make_plan(limn_device *device, const limn_op *op, const void *params,
                               const limn_desc *in, int in_count, limn_op_plan *plan);
 
-/** Runs one op outside a graph: parses, plans, takes scratch, launches.  `out` tensors must have the
- *  planned descriptions (checked).  For perturbations, updates and losses that stand alone. */
+/** Runs one op outside a graph: parses, plans, takes scratch, launches.  `out` tensors must have
+ * the planned descriptions (checked).  For perturbations, updates and losses that stand alone. */
 limn_status limn_op_call(limn_device *device, const char *op, limn_tensor *const *in, int in_count,
                          limn_tensor *const *out, int out_count, const char *params, ...)
     LIMN_PRINTF(7, 8);

@@ -26,7 +26,8 @@ typedef struct limn_tensor {
 
 /** desc from extents: limn_desc_of(LIMN_F32, 4, n, h, w, c); trailing arguments are int64_t or int
  *  converted by the prototype. */
-limn_desc limn_desc_make(limn_dtype dtype, int rank, int64_t d0, int64_t d1, int64_t d2, int64_t d3);
+limn_desc limn_desc_make(limn_dtype dtype, int rank, int64_t d0, int64_t d1, int64_t d2,
+                         int64_t d3);
 size_t limn_dtype_size(limn_dtype dtype);
 const char *limn_dtype_name(limn_dtype dtype);
 int64_t limn_desc_count(const limn_desc *desc); /**< elements; 1 for a scalar */

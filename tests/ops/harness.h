@@ -1,0 +1,64 @@
+/* How an op is tested: tests/ops/NAME.c holds one limn_op_test called limn_test_NAME.
+ *
+ * Every case is judged four ways: forward against the row's scalar reference, backward likewise and
+ * that reference against central differences, guard bytes after every buffer and inputs left alone,
+ * and a second run with the same bits.
+ */
+#ifndef LIMN_TESTS_OPS_HARNESS_H
+#define LIMN_TESTS_OPS_HARNESS_H
+
+#include "ops/check.h"
+#include "ops/op.h"
+
+typedef struct limn_op_case {
+    const char *params;
+    int in_count;
+    limn_desc in[LIMN_OP_MAX_IN];
+    bool zero_reference; /**< this case's reference may be all zero */
+} limn_op_case;
+
+typedef struct limn_op_test {
+    const char *op;
+    double tolerance; /**< largest error over largest reference value, forward */
+    double backward_tolerance;
+    const char *reason;     /**< why these tolerances */
+    double difference_step; /**< of the central differences; 0: 1e-5 */
+    const limn_op_case *cases;
+    size_t case_count;
+    /** Known answers from elsewhere; prints what is wrong and returns how many failed. NULL: none.
+     */
+    int (*known_answers)(limn_device *device);
+} limn_op_test;
+
+#define LIMN_CASES(array) .cases = array, .case_count = sizeof(array) / sizeof *(array)
+
+/** Shapes as one writes them. */
+#define LIMN_F1(a)                                                                                 \
+    {                                                                                              \
+        LIMN_F32, 1,                                                                               \
+        {                                                                                          \
+            a                                                                                      \
+        }                                                                                          \
+    }
+#define LIMN_F2(a, b)                                                                              \
+    {                                                                                              \
+        LIMN_F32, 2,                                                                               \
+        {                                                                                          \
+            a, b                                                                                   \
+        }                                                                                          \
+    }
+#define LIMN_F4(a, b, c, d)                                                                        \
+    {                                                                                              \
+        LIMN_F32, 4,                                                                               \
+        {                                                                                          \
+            a, b, c, d                                                                             \
+        }                                                                                          \
+    }
+
+/** Runs an op on given float inputs (int inputs are converted) and compares output 0 with the
+ *  expected values: |difference| <= tolerance.  Returns 0, or 1 after printing what is wrong. */
+int limn_expect(limn_device *device, const char *op, const char *params, int in_count,
+                const limn_desc *in, const double *const *values, const double *expected,
+                double tolerance);
+
+#endif

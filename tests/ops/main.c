@@ -1,0 +1,192 @@
+/* test-ops [--list] [FILTER]: tests every op; a failing case is printed as the filter that repeats
+ * it.  LIMN_TEST_SEED changes the drawn values. */
+#include "harness.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "op_list.h"
+
+#define LIMN_TEST_DECLARE(name) extern const limn_op_test limn_test_##name;
+LIMN_OP_LIST(LIMN_TEST_DECLARE)
+
+static const limn_op_test *const tests[] = {
+#define LIMN_TEST_ROW(name) &limn_test_##name,
+    LIMN_OP_LIST(LIMN_TEST_ROW)};
+
+typedef struct tally {
+    int passed, failed;
+} tally;
+
+static void case_text(const limn_op_test *test, const limn_op_case *c, char *text, size_t size)
+{
+    size_t used = (size_t)snprintf(text, size, "%s %s", test->op, c->params);
+    for (int i = 0; i < c->in_count && used < size; i++) {
+        char desc[64];
+        used += (size_t)snprintf(text + used, size - used, " %s",
+                                 limn_desc_text(&c->in[i], desc, sizeof desc));
+    }
+}
+
+/* sum(out * grad_out) of the reference, with the inputs as they are. */
+static double objective(limn_op_values *v)
+{
+    limn_op_values_forward(v);
+    double sum = 0;
+    for (int i = 0; i < v->plan.out_count; i++)
+        if (v->plan.out[i].dtype == LIMN_F32)
+            for (int64_t j = 0; j < limn_desc_count(&v->plan.out[i]); j++)
+                sum += v->out[i][j] * v->grad_out[i][j];
+    return sum;
+}
+
+/* Central difference at one element; `kink` tells that two step sizes disagree, as at a ReLU's
+ * corner or a max-pool's tie. */
+static double difference(limn_op_values *v, double *at, double step, bool *kink)
+{
+    double slope[2];
+    const double middle = *at;
+    for (int i = 0; i < 2; i++, step /= 2) {
+        *at = middle + step;
+        const double high = objective(v);
+        *at = middle - step;
+        slope[i] = (high - objective(v)) / (2 * step);
+        *at = middle;
+    }
+    *kink = fabs(slope[0] - slope[1]) > 1e-3 * (fabs(slope[0]) + fabs(slope[1]) + 1e-3);
+    return slope[1];
+}
+
+/* The reference's backward against central differences of its forward, at up to 40 elements of
+ * each input.  Returns the number of elements that disagree. */
+static int check_differences(limn_op_values *v, double step)
+{
+    int wrong = 0;
+    objective(v);
+    limn_op_values_backward(v);
+    for (int i = 0; i < v->in_count; i++) {
+        if (!v->grad_in[i])
+            continue;
+        const int64_t count = limn_desc_count(&v->in_desc[i]);
+        const int64_t stride = count > 40 ? count / 40 : 1;
+        double scale = 1e-6;
+        for (int64_t j = 0; j < count; j++)
+            scale = fmax(scale, fabs(v->grad_in[i][j]));
+        for (int64_t j = 0; j < count; j += stride) {
+            const double stated = v->grad_in[i][j];
+            bool kink;
+            const double seen = difference(v, &v->in[i][j], step, &kink);
+            if (!kink && !(fabs(seen - stated) <= 1e-4 * scale + 1e-7)) {
+                printf("  input %d element %lld: reference gradient %g, central difference %g\n", i,
+                       (long long)j, stated, seen);
+                wrong++;
+            }
+        }
+    }
+    return wrong;
+}
+
+static bool judge(const limn_op_test *test, const limn_op_case *c, const limn_op_check *seen)
+{
+    bool good = true;
+    if (!(seen->forward_error <= test->tolerance)) {
+        printf("  forward error %.3g, allowed %.3g\n", seen->forward_error, test->tolerance);
+        good = false;
+    }
+    if (seen->has_backward && !(seen->backward_error <= test->backward_tolerance)) {
+        printf("  backward error %.3g, allowed %.3g\n", seen->backward_error,
+               test->backward_tolerance);
+        good = false;
+    }
+    if (!c->zero_reference &&
+        (seen->forward_scale == 0 || (seen->has_backward && seen->backward_scale == 0))) {
+        printf("  the reference is all zero: nothing was judged\n");
+        good = false;
+    }
+    if (!seen->guards_intact)
+        printf("  bytes after a buffer were overwritten\n");
+    if (!seen->inputs_intact)
+        printf("  an input was changed\n");
+    if (!seen->repeats)
+        printf("  a second run gave other bits\n");
+    return good && seen->guards_intact && seen->inputs_intact && seen->repeats;
+}
+
+static bool run_case(limn_context *ctx, limn_device *device, const limn_op_test *test,
+                     const limn_op_case *c, uint64_t seed)
+{
+    const limn_op *op = limn_op_find(test->op);
+    limn_op_check seen;
+    if (limn_op_check_run(device, op, c->params, c->in, c->in_count, seed, &seen) != LIMN_OK) {
+        printf("  %s\n", limn_error_text(ctx));
+        return false;
+    }
+    bool good = judge(test, c, &seen);
+    if (op->differentiable && !op->updates) {
+        limn_op_values v;
+        if (limn_op_values_create(device, op, c->params, c->in, c->in_count, seed, &v) != LIMN_OK)
+            return false;
+        good = check_differences(&v, test->difference_step ? test->difference_step : 1e-5) == 0 &&
+               good;
+        limn_op_values_free(&v);
+    }
+    return good;
+}
+
+static void run_test(limn_context *ctx, limn_device *device, const limn_op_test *test,
+                     const char *filter, uint64_t seed, bool list, tally *sum)
+{
+    for (size_t i = 0; i < test->case_count; i++) {
+        char text[512];
+        case_text(test, &test->cases[i], text, sizeof text);
+        if (strncmp(text, filter, strlen(filter)) != 0)
+            continue;
+        if (list) {
+            puts(text);
+            continue;
+        }
+        const bool good = run_case(ctx, device, test, &test->cases[i], seed);
+        if (!good)
+            printf("FAILED: '%s' (seed %llu)\n", text, (unsigned long long)seed);
+        sum->passed += good;
+        sum->failed += !good;
+    }
+    const size_t name_length = strcspn(filter, " ");
+    if (!list && test->known_answers && strncmp(test->op, filter, name_length) == 0 &&
+        !filter[name_length + strspn(filter + name_length, " ")]) {
+        const int wrong = test->known_answers(device);
+        if (wrong)
+            printf("FAILED: %d known answers of %s\n", wrong, test->op);
+        sum->passed += !wrong;
+        sum->failed += wrong != 0;
+    }
+    fflush(stdout);
+}
+
+int main(int argc, char **argv)
+{
+    const bool list = argc > 1 && strcmp(argv[1], "--list") == 0;
+    const char *filter = argc > 1 + list ? argv[1 + list] : "";
+    const char *seed_text = getenv("LIMN_TEST_SEED");
+    const uint64_t seed = seed_text ? strtoull(seed_text, NULL, 10) : 1;
+    limn_context *ctx;
+    limn_device *device;
+    if (limn_context_create(NULL, &ctx) != LIMN_OK)
+        return 1;
+    const limn_status opened = limn_device_open(ctx, NULL, &device);
+    if (opened != LIMN_OK) {
+        printf("skipped: %s\n", limn_error_text(ctx));
+        limn_context_destroy(&ctx);
+        return opened == LIMN_NO_DEVICE ? 77 : 1;
+    }
+    tally sum = {0};
+    for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
+        run_test(ctx, device, tests[i], filter, seed, list, &sum);
+    limn_device_close(&device);
+    limn_context_destroy(&ctx);
+    if (!list)
+        printf("%d passed, %d failed\n", sum.passed, sum.failed);
+    return sum.failed || (!list && !sum.passed) ? 1 : 0;
+}
