@@ -45,6 +45,12 @@ void cli_tables(const limn_command *command, const limn_option *tables[4]);
 /** Reads argv[2...]; errors are left in c->error and c->hint. */
 limn_status cli_parse(cli *c, int argc, char **argv);
 void cli_free_values(cli *c);
+/** The value whose option has the name of `length` characters, or NULL. */
+cli_value *cli_find_value(const cli *c, const char *name, size_t length);
+bool cli_is_common(const limn_option *option);
+/** Refuses a value; `where` names its source, NULL the command line. */
+limn_status cli_bad_value(cli *c, const cli_value *value, const char *where, const char *format,
+                          ...) CLI_PRINTF(4, 5);
 /** Checks c's text for an option against its row. */
 limn_status cli_check(cli *c, cli_value *value, const char *where);
 
