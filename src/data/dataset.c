@@ -1,4 +1,4 @@
-#include "limn/dataset.h"
+#include "data/dataset.h"
 
 #include "base/file.h"
 #include "base/memory.h"
@@ -256,6 +256,15 @@ limn_status limn_dataset_open(limn_context *ctx, const char *path, const limn_da
     *out = NULL;
     limn_safetensors *file;
     const limn_status status = limn_safetensors_open(ctx, path, &file);
+    return status == LIMN_OK ? read_dataset(ctx, file, out) : status;
+}
+
+limn_status limn_dataset_parse(limn_context *ctx, const char *path, const void *bytes, size_t size,
+                               const limn_dataset **out)
+{
+    *out = NULL;
+    limn_safetensors *file;
+    const limn_status status = limn_safetensors_parse(ctx, path, bytes, size, &file);
     return status == LIMN_OK ? read_dataset(ctx, file, out) : status;
 }
 
