@@ -1,3 +1,4 @@
+#define _POSIX_C_SOURCE 200809L
 #include "data/dataset.h"
 
 #include "base/file.h"
@@ -6,8 +7,10 @@
 
 #include <jansson.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <xxhash.h>
 
 enum {
@@ -370,7 +373,7 @@ static limn_status start(limn_dataset_writer *writer, const limn_dataset_writer_
         status = limn_safetensors_writer_begin(writer->file, RESERVE);
     if (status != LIMN_OK || !params->masks)
         return status;
-    writer->masks_path = limn_format("%s.masks.part", path);
+    writer->masks_path = limn_format("%s.%ld.masks.part", path, (long)getpid());
     if (!writer->masks_path)
         return limn_out_of_memory(writer->ctx, path);
     writer->masks = fopen(writer->masks_path, "wb+");
