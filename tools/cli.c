@@ -15,6 +15,11 @@ limn_context *cli_context(cli *c)
     return c->ctx;
 }
 
+limn_status cli_device_open(cli *c, limn_device **out)
+{
+    return limn_device_open(c->ctx, cli_text(c, "device"), out);
+}
+
 int cli_argument_count(const cli *c)
 {
     return c->argument_count;

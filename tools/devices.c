@@ -5,11 +5,6 @@
 #include <jansson.h>
 #include <string.h>
 
-limn_status cli_device_open(cli *c, limn_device **out)
-{
-    return limn_device_open(cli_context(c), cli_text(c, "device"), out);
-}
-
 static limn_status print_json(cli *c, const limn_device_list *list)
 {
     json_t *root = json_array();
