@@ -1,0 +1,46 @@
+/* V neighbouring channels as one value: a vector on a CPU device, one float elsewhere (there the
+ * neighbours are the work-items beside this one).  `valid` is how many channels are left from the
+ * address on; lanes past it read 0 and are not written. */
+#ifndef V
+#define V 16 /* 16 or 1 */
+#endif
+
+#if V == 16
+typedef float16 lanes;
+typedef int16 int_lanes;
+
+lanes load_lanes(__global const float *from, int valid)
+{
+    if (valid >= 16)
+        return vload16(0, from);
+    float part[16];
+    for (int l = 0; l < 16; l++)
+        part[l] = l < valid ? from[l] : 0.0f;
+    return vload16(0, part);
+}
+
+void store_lanes(lanes value, __global float *to, int valid)
+{
+    if (valid >= 16) {
+        vstore16(value, 0, to);
+        return;
+    }
+    float part[16];
+    vstore16(value, 0, part);
+    for (int l = 0; l < valid; l++)
+        to[l] = part[l];
+}
+#else
+typedef float lanes;
+typedef int int_lanes;
+
+lanes load_lanes(__global const float *from, int valid)
+{
+    return *from;
+}
+
+void store_lanes(lanes value, __global float *to, int valid)
+{
+    *to = value;
+}
+#endif

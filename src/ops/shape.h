@@ -1,0 +1,78 @@
+/* What ops over channels-last activations share: shape checks, and the grid of kernels whose
+ * work-item owns V neighbouring channels (cl/common/lanes.h). */
+#ifndef LIMN_OPS_SHAPE_H
+#define LIMN_OPS_SHAPE_H
+
+#include "ops/op.h"
+
+/** Extent of the last dimension; 1 for a scalar. */
+static inline int64_t limn_desc_channels(const limn_desc *desc)
+{
+    return desc->rank ? desc->dim[desc->rank - 1] : 1;
+}
+
+/** Elements over channels. */
+static inline int64_t limn_desc_rows(const limn_desc *desc)
+{
+    int64_t rows = 1;
+    for (int i = 0; i + 1 < desc->rank; i++)
+        rows *= desc->dim[i];
+    return rows;
+}
+
+/** Input `index` must be floats with a rank in [low, high] and no empty dimension. */
+static inline limn_status limn_need_floats(limn_device *device, const char *op, const limn_desc *in,
+                                           int index, int low, int high)
+{
+    char text[64];
+    bool empty = false;
+    for (int i = 0; i < in[index].rank; i++)
+        empty = empty || in[index].dim[i] < 1;
+    if (in[index].dtype == LIMN_F32 && in[index].rank >= low && in[index].rank <= high && !empty)
+        return LIMN_OK;
+    return limn_fail(limn_device_context(device), LIMN_BAD_USAGE, "bad inputs", op,
+                     "input %d is %s, it must be floats of %d to %d dimensions, none empty", index,
+                     limn_desc_text(&in[index], text, sizeof text), low, high);
+}
+
+/** Input `index` must be floats [count]. */
+static inline limn_status limn_need_vector(limn_device *device, const char *op, const limn_desc *in,
+                                           int index, int64_t count)
+{
+    char text[64];
+    if (in[index].dtype == LIMN_F32 && in[index].rank == 1 && in[index].dim[0] == count)
+        return LIMN_OK;
+    return limn_fail(limn_device_context(device), LIMN_BAD_USAGE, "bad inputs", op,
+                     "input %d is %s, it must be f32[%lld]", index,
+                     limn_desc_text(&in[index], text, sizeof text), (long long)count);
+}
+
+/** Channels of one work-item: vectors on a CPU device, neighbouring work-items elsewhere. */
+static inline int64_t limn_lanes(const limn_device *device)
+{
+    return limn_device_get_limits(device)->is_cpu ? 16 : 1;
+}
+
+static inline const char *limn_lane_defines(const limn_device *device)
+{
+    return limn_lanes(device) == 16 ? "-DV=16" : "-DV=1";
+}
+
+/** Global size (ceil(channels / V), rows). */
+static inline limn_grid limn_lane_grid(const limn_device *device, int64_t channels, int64_t rows)
+{
+    const limn_device_limits *limits = limn_device_get_limits(device);
+    const int64_t lanes = limn_lanes(device);
+    limn_grid grid = {{(size_t)((channels + lanes - 1) / lanes), (size_t)rows, 1}, {1, 1, 1}};
+    if (lanes == 1) {
+        while (grid.local[0] < 64 && grid.local[0] < grid.global[0])
+            grid.local[0] *= 2;
+        grid.local[1] = 64 / grid.local[0];
+        if (limits->max_work_group < 64 || limits->max_work_item[0] < 64 ||
+            limits->max_work_item[1] < grid.local[1])
+            grid.local[0] = grid.local[1] = 1;
+    }
+    return grid;
+}
+
+#endif
