@@ -138,6 +138,9 @@ limn_status cli_print_json(cli *c, struct json_t *root);
 /** A note for the user on stderr, unless -q; clears the progress bar first. */
 void cli_note(cli *c, const char *format, ...) CLI_PRINTF(2, 3);
 
+/** A report on long work of a subcommand's own.  LIMN_INTERRUPTED where Ctrl-C was pressed. */
+limn_status cli_report(cli *c, const limn_progress *report);
+
 /** Whether Ctrl-C was pressed: for loops in run() that make no call with progress. */
 bool cli_interrupted(void);
 

@@ -189,6 +189,13 @@ bool cli_progress_report(void *user, const limn_progress *r)
     return !cli_interrupted();
 }
 
+limn_status cli_report(cli *c, const limn_progress *report)
+{
+    if (cli_progress_report(c, report))
+        return LIMN_OK;
+    return cli_fail(c, LIMN_INTERRUPTED, "interrupted", report->task, "stopped by Ctrl-C");
+}
+
 void cli_progress_end(cli_progress *p)
 {
     if (p->line_open)
