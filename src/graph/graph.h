@@ -16,7 +16,8 @@ void limn_graph_destroy(limn_graph **graph);
 /* ---- building ------------------------------------------------------------------------------- */
 
 /** A value that the caller writes before each run through limn_graph_tensor. */
-limn_status limn_graph_input(limn_graph *g, const char *name, const limn_desc *desc, limn_node *out);
+limn_status limn_graph_input(limn_graph *g, const char *name, const limn_desc *desc,
+                             limn_node *out);
 
 /** A tensor of the caller's (a parameter, a running statistic), borrowed for the graph's life. */
 limn_status limn_graph_extern(limn_graph *g, const char *name, limn_tensor *tensor, limn_node *out);

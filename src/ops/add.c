@@ -74,6 +74,7 @@ const limn_op limn_op_add = {
     .min_in = 2,
     .max_in = 2,
     .differentiable = 3,
+    .passes_gradient = 3,
     .in_place = true,
     .plan = plan,
     .forward = forward,

@@ -92,6 +92,7 @@ typedef struct limn_op {
     unsigned backward_out;   /**< bit i: backward reads the value of output i */
     unsigned differentiable; /**< bit i: input i can have a gradient; 0: no backward */
     unsigned updates;        /**< bit i: forward changes input i in place */
+    unsigned passes_gradient; /**< bit i: the gradient of input i is that of output 0, unchanged */
     bool in_place;           /**< out[0] may be the tensor in[0] */
     /** Checks inputs and parameters and fills the plan.  LIMN_BAD_USAGE with the reason where they
      *  do not fit. */
