@@ -14,7 +14,7 @@
 #include <xxhash.h>
 
 enum {
-    CLASSES_MAX = 1 << 20,
+    CLASSES_MAX = 1 << 16,
     RESERVE = 1024, /* header room: digits of counts and offsets, mean and std */
     CHUNK = 1 << 16 /* bytes copied at once */
 };
@@ -163,7 +163,7 @@ static limn_status read_classes(limn_context *ctx, opened *data)
         return status;
     const size_t count = names ? json_array_size(names) : (size_t)((int64_t)highest + 1);
     if (count > CLASSES_MAX)
-        status = refuse(ctx, data, "it has more than 1048576 classes");
+        status = refuse(ctx, data, "it has more than 65536 classes");
     else if (highest >= 0 && (size_t)highest >= count)
         status = limn_fail(ctx, LIMN_BAD_INPUT, "not a data set", data->file->path,
                            "label %ld of image %lld is not below the number of classes, %zu",
@@ -398,7 +398,7 @@ limn_status limn_dataset_writer_open(limn_context *ctx, const char *path,
                          (long long)params->height, (long long)params->width,
                          (long long)params->channels);
     if (params->class_count < 0 || params->class_count > CLASSES_MAX)
-        return limn_fail(ctx, LIMN_BAD_USAGE, "bad class count", path, "%d is not in 0..1048576",
+        return limn_fail(ctx, LIMN_BAD_USAGE, "bad class count", path, "%d is not in 0..65536",
                          params->class_count);
     limn_dataset_writer *writer;
     limn_status status = limn_alloc(ctx, path, 1, sizeof *writer, (void **)&writer);

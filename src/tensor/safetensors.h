@@ -8,6 +8,9 @@
 
 #include "base/context.h"
 
+/** The key of the header that is no tensor. */
+#define LIMN_SAFETENSORS_METADATA "__metadata__"
+
 enum {
     LIMN_SAFETENSORS_RANK = 8,          /**< most extents of one tensor */
     LIMN_SAFETENSORS_NAME = 1024,       /**< most bytes of a tensor's name */
@@ -42,6 +45,14 @@ typedef enum limn_safetensors_dtype {
 
 /** "F32" and so on. */
 const char *limn_safetensors_dtype_name(limn_safetensors_dtype dtype);
+
+/** Bytes that dtype and shape ask for; false where that is no whole number or does not fit.  A zero
+ *  extent makes the size zero whatever the others are, so the answer does not depend on order. */
+bool limn_safetensors_bytes(limn_safetensors_dtype dtype, int rank, const uint64_t *dim,
+                            size_t *out);
+
+/** NULL, or what is wrong with a tensor's name. */
+const char *limn_safetensors_bad_name(const char *name);
 
 typedef struct limn_safetensors_entry {
     const char *name;
