@@ -22,6 +22,11 @@ def entry(dtype, shape, begin, end):
     return {'dtype': dtype, 'shape': shape, 'data_offsets': [begin, end]}
 
 
+def text_and_data(header, data=b''):
+    """Second form of the target safetensors: the header ends at the first NUL."""
+    return json.dumps(header, separators=(',', ':')).encode() + b'\0' + data
+
+
 def npy(header, data=b'', version=(1, 0)):
     length = struct.pack('<H' if version[0] == 1 else '<I', len(header))
     return b'\x93NUMPY' + bytes(version) + length + header.encode() + data
@@ -33,6 +38,8 @@ def write_safetensors():
     two = {'__metadata__': {'format': 'pt'}, 'b': entry('F32', [1, 2], 0, 8),
            'a': entry('I64', [], 8, 16)}
     write('good-two', two, bytes(16))
+    put('safetensors', 'text-two', text_and_data(two, bytes(16)))
+    put('safetensors', 'text-hole', text_and_data({'a': entry('U8', [1], 1, 2)}, bytes(2)))
     write('good-empty', {})
     write('good-zero-extents', {'a': entry('F16', [2**62, 0, 2**62], 0, 0),
                                 'b': entry('F4', [2], 0, 1)}, b'\1')
