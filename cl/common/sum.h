@@ -1,0 +1,26 @@
+/* Sums in one fixed order, for kernels. */
+#ifndef LIMN_SUM
+#define LIMN_SUM
+
+/* The sixteen lanes, halves added pairwise. */
+float limn_sum16(float16 v)
+{
+    const float8 a = v.lo + v.hi;
+    const float4 b = a.lo + a.hi;
+    const float2 c = b.lo + b.hi;
+    return c.x + c.y;
+}
+
+/* x[0] + ... + x[n - 1]: sixteen interleaved partial sums, then the rest one by one. */
+float limn_sum(__global const float *x, long n)
+{
+    float16 parts = (float16)(0.0f);
+    long i = 0;
+    for (; i + 16 <= n; i += 16)
+        parts += vload16(0, x + i);
+    float sum = limn_sum16(parts);
+    for (; i < n; i++)
+        sum += x[i];
+    return sum;
+}
+#endif
