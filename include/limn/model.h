@@ -22,8 +22,8 @@ typedef struct limn_arch_info {
     int64_t features; /**< length of the encoder's output */
 } limn_arch_info;
 
-/** The known architectures; static. */
-LIMN_API const limn_arch_info *limn_arch_list(size_t *count);
+/** Architecture number `index`, from 0; NULL past the last.  Static. */
+LIMN_API const limn_arch_info *limn_arch_at(size_t index);
 
 /** What a model is made of or what overrides its metadata.  Zero-initialised members are "not
  *  given". */

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TEXT_MAX = 8192 };
+enum { TEXT_MAX = 32768 };
 
 struct limn_context {
     limn_context_params params;
@@ -97,7 +97,7 @@ void limn_log(limn_context *ctx, limn_log_level level, const char *format, ...)
 {
     if (!ctx->params.log)
         return;
-    char text[TEXT_MAX];
+    char text[TEXT_MAX / 8];
     va_list args;
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);

@@ -32,6 +32,7 @@ struct limn_model {
     const struct limn_arch *arch;
     limn_model_info info;
     char **classes;
+    bool class_names_given; /* not made up from numbers */
     char digest[33];
     limn_parameter *parameters;  /**< in torch's order: encoder, fc, head */
     int parameter_count, parameter_capacity;
