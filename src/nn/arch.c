@@ -12,7 +12,8 @@ static const char *below(char *text, const char *path, const char *name)
     return text;
 }
 
-/* ---- blocks ------------------------------------------------------------------------------------ */
+/* ---- blocks ------------------------------------------------------------------------------------
+ */
 
 /* He et al. 2016, CIFAR: every other pixel, zero channels on both sides; no parameters. */
 static limn_flow subsample(limn_builder *b, const limn_arch *arch, const char *path, limn_flow x,
@@ -83,7 +84,8 @@ static limn_flow plain(limn_builder *b, const limn_arch *arch, const char *path,
     return limn_layer_apply(b, "relu", path, y, " ");
 }
 
-/* ---- the table --------------------------------------------------------------------------------- */
+/* ---- the table ---------------------------------------------------------------------------------
+ */
 
 #define CIFAR_RESNET(depth, n)                                                                     \
     {                                                                                              \
@@ -97,8 +99,19 @@ static limn_flow plain(limn_builder *b, const limn_arch *arch, const char *path,
     }
 
 const limn_arch limn_arch_table[] = {
-    {{"cnn-small", "three convolutions of 32, 64 and 128 channels, for 28x28 and 32x32 images", 128},
-     0, 0, 0, false, plain, NULL, 1, 3, {0, 0, 0}, {32, 64, 128}, true},
+    {{"cnn-small", "three convolutions of 32, 64 and 128 channels, for 28x28 and 32x32 images",
+      128},
+     0,
+     0,
+     0,
+     false,
+     plain,
+     NULL,
+     1,
+     3,
+     {0, 0, 0},
+     {32, 64, 128},
+     true},
     CIFAR_RESNET(20, 3),
     CIFAR_RESNET(32, 5),
     CIFAR_RESNET(44, 7),
@@ -143,7 +156,8 @@ const limn_arch_info *limn_arch_at(size_t index)
     return index < limn_arch_count ? &limn_arch_table[index].info : NULL;
 }
 
-/* ---- from images to features -------------------------------------------------------------------- */
+/* ---- from images to features --------------------------------------------------------------------
+ */
 
 static limn_flow stem(limn_builder *b, const limn_arch *arch, limn_flow x)
 {
@@ -153,14 +167,15 @@ static limn_flow stem(limn_builder *b, const limn_arch *arch, limn_flow x)
                         arch->stem_kernel / 2);
     x = limn_layer_norm(b, "bn1", x);
     x = limn_layer_apply(b, "relu", "relu", x, " ");
-    return arch->stem_pool ? limn_layer_apply(b, "max_pool", "maxpool", x, "kernel=3 stride=2 pad=1")
-                           : x;
+    return arch->stem_pool
+               ? limn_layer_apply(b, "max_pool", "maxpool", x, "kernel=3 stride=2 pad=1")
+               : x;
 }
 
 limn_flow limn_arch_encode(limn_builder *b, const limn_arch *arch, limn_flow x,
                            limn_flow *last_block)
 {
-    char stage[PATH_MAX_LENGTH], path[PATH_MAX_LENGTH];
+    char stage[24], path[PATH_MAX_LENGTH];
     x = stem(b, arch, x);
     for (int s = 0; s < arch->stages; s++) {
         const int count = arch->blocks[s] ? arch->blocks[s] : 1;

@@ -17,12 +17,12 @@ struct limn_arch {
     int stem_width, stem_kernel, stem_stride; /**< width 0: no stem */
     bool stem_pool;                           /**< 3x3 max-pool, stride 2, after the stem */
     limn_block_fn *block;
-    limn_block_fn *shortcut;                  /**< where a block changes shape; path: downsample */
-    int expansion;                            /**< channels out of a block over its width */
+    limn_block_fn *shortcut; /**< where a block changes shape; path: downsample */
+    int expansion;           /**< channels out of a block over its width */
     int stages;
-    int blocks[LIMN_MAX_STAGES];              /**< 0: the stage is one block without an index */
+    int blocks[LIMN_MAX_STAGES]; /**< 0: the stage is one block without an index */
     int widths[LIMN_MAX_STAGES];
-    bool pool_between;                        /**< 2x2 max-pools, not strides, between stages */
+    bool pool_between; /**< 2x2 max-pools, not strides, between stages */
 };
 
 extern const limn_arch limn_arch_table[];

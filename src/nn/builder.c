@@ -79,9 +79,8 @@ limn_flow limn_layer_conv(limn_builder *b, const char *path, limn_flow x, int64_
                           int kernel, int stride, int pad)
 {
     const limn_desc desc = limn_desc_make(LIMN_F32, 4, channels, x.channels, kernel, kernel);
-    const limn_parameter kind = {.init = LIMN_INIT_KAIMING_FAN_OUT,
-                                 .fan = channels * kernel * kernel,
-                                 .trained = true};
+    const limn_parameter kind = {
+        .init = LIMN_INIT_KAIMING_FAN_OUT, .fan = channels * kernel * kernel, .trained = true};
     char params[64];
     snprintf(params, sizeof params, "stride=%d pad=%d", stride, pad);
     const limn_node in[2] = {x.node, parameter(b, path, "weight", &desc, &kind)};
@@ -91,8 +90,7 @@ limn_flow limn_layer_conv(limn_builder *b, const char *path, limn_flow x, int64_
 limn_flow limn_layer_norm(limn_builder *b, const char *path, limn_flow x)
 {
     const limn_desc desc = limn_desc_make(LIMN_F32, 1, x.channels, 0, 0, 0);
-    const limn_parameter weight = {
-        .init = LIMN_INIT_ONE, .trained = true, .norm_or_bias = true};
+    const limn_parameter weight = {.init = LIMN_INIT_ONE, .trained = true, .norm_or_bias = true};
     const limn_parameter bias = {.init = LIMN_INIT_ZERO, .trained = true, .norm_or_bias = true};
     const limn_parameter mean = {.init = LIMN_INIT_ZERO}, variance = {.init = LIMN_INIT_ONE};
     limn_node in[5] = {x.node};

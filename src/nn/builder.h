@@ -6,7 +6,7 @@
 
 /** The value under way through the layers. */
 typedef struct limn_flow {
-    limn_node node;   /**< -1 while parameters are only declared */
+    limn_node node; /**< -1 while parameters are only declared */
     int64_t channels;
 } limn_flow;
 

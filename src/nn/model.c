@@ -48,8 +48,8 @@ void limn_model_destroy(limn_model **handle)
 limn_status limn_model_set_classes(limn_model *m, int count, const char *const *classes)
 {
     free_classes(m);
-    limn_status status = limn_alloc(m->ctx, "classes", (size_t)count, sizeof *m->classes,
-                                    (void **)&m->classes);
+    limn_status status =
+        limn_alloc(m->ctx, "classes", (size_t)count, sizeof *m->classes, (void **)&m->classes);
     if (status != LIMN_OK)
         return status;
     m->info.class_count = count;
@@ -176,8 +176,7 @@ limn_status limn_model_create(limn_device *device, const limn_model_params *para
                               limn_model **out)
 {
     limn_model *m;
-    limn_status status =
-        limn_model_new(device, params->arch ? params->arch : "cnn-small", &m);
+    limn_status status = limn_model_new(device, params->arch ? params->arch : "cnn-small", &m);
     *out = NULL;
     if (status != LIMN_OK)
         return status;

@@ -34,7 +34,7 @@ struct limn_model {
     char **classes;
     bool class_names_given; /* not made up from numbers */
     char digest[33];
-    limn_parameter *parameters;  /**< in torch's order: encoder, fc, head */
+    limn_parameter *parameters; /**< in torch's order: encoder, fc, head */
     int parameter_count, parameter_capacity;
 };
 
@@ -55,9 +55,9 @@ typedef struct limn_build_options {
 
 /** Nodes of a built model; -1 where not built. */
 typedef struct limn_model_nodes {
-    limn_node features;  /**< [N, features], un-normalised encoder output */
-    limn_node logits;    /**< [N, classes] */
-    limn_node embedding; /**< [N, 128], L2-normalised head output */
+    limn_node features;   /**< [N, features], un-normalised encoder output */
+    limn_node logits;     /**< [N, classes] */
+    limn_node embedding;  /**< [N, 128], L2-normalised head output */
     limn_node last_block; /**< [N, h, w, c]: default layer of the CAM family */
 } limn_model_nodes;
 

@@ -15,7 +15,7 @@
 
 /* A tensor of the file under the name that limn uses. */
 typedef struct named {
-    const char *name;   /* within the file's own name, or one of the fixed names */
+    const char *name; /* within the file's own name, or one of the fixed names */
     const limn_safetensors_entry *entry;
     bool used;
 } named;
@@ -24,9 +24,9 @@ typedef struct loading {
     limn_model *model;
     const limn_safetensors *file;
     const char *path;
-    named *names;       /* sorted */
+    named *names; /* sorted */
     size_t count;
-    char *problems;     /* "a; b; c" */
+    char *problems; /* "a; b; c" */
     size_t problem_count;
 } loading;
 
@@ -48,7 +48,8 @@ static limn_status complain(loading *l, const char *format, ...)
     return LIMN_OK;
 }
 
-/* ---- names -------------------------------------------------------------------------------------- */
+/* ---- names --------------------------------------------------------------------------------------
+ */
 
 static const char *own_name(const char *name)
 {
@@ -83,8 +84,8 @@ static named *find(const loading *l, const char *name)
 
 static limn_status collect_names(loading *l)
 {
-    limn_status status = limn_alloc(l->model->ctx, l->path, l->file->count, sizeof *l->names,
-                                    (void **)&l->names);
+    limn_status status =
+        limn_alloc(l->model->ctx, l->path, l->file->count, sizeof *l->names, (void **)&l->names);
     if (status != LIMN_OK)
         return status;
     for (size_t i = 0; i < l->file->count; i++)
@@ -99,14 +100,15 @@ static limn_status collect_names(loading *l)
     return status;
 }
 
-/* ---- parameters --------------------------------------------------------------------------------- */
+/* ---- parameters ---------------------------------------------------------------------------------
+ */
 
 static const char *shape_text(int rank, const int64_t *dim, char *text, size_t size)
 {
     size_t used = (size_t)snprintf(text, size, "[");
     for (int i = 0; i < rank && used < size; i++)
-        used += (size_t)snprintf(text + used, size - used, "%s%lld", i ? "," : "",
-                                 (long long)dim[i]);
+        used +=
+            (size_t)snprintf(text + used, size - used, "%s%lld", i ? "," : "", (long long)dim[i]);
     if (used < size)
         snprintf(text + used, size - used, "]");
     return text;
@@ -127,8 +129,7 @@ static limn_status load_values(loading *l, const limn_parameter *p,
 {
     const size_t count = (size_t)limn_desc_count(&p->tensor->desc);
     float *data;
-    limn_status status =
-        limn_alloc(l->model->ctx, p->name, count, sizeof *data, (void **)&data);
+    limn_status status = limn_alloc(l->model->ctx, p->name, count, sizeof *data, (void **)&data);
     if (status != LIMN_OK)
         return status;
     memcpy(data, entry->data, entry->size);
@@ -155,10 +156,10 @@ static limn_status load_parameter(loading *l, const limn_parameter *p)
     for (int i = 0; i < entry->rank; i++)
         dim[i] = (int64_t)entry->dim[i];
     if (!same_shape(&p->tensor->desc, entry))
-        return complain(l, "%s is %s, the model needs %s", p->name,
-                        shape_text(entry->rank, dim, given, sizeof given),
-                        shape_text(p->tensor->desc.rank, p->tensor->desc.dim, wanted,
-                                   sizeof wanted));
+        return complain(
+            l, "%s is %s, the model needs %s", p->name,
+            shape_text(entry->rank, dim, given, sizeof given),
+            shape_text(p->tensor->desc.rank, p->tensor->desc.dim, wanted, sizeof wanted));
     if (entry->dtype != LIMN_SAFETENSORS_F32)
         return complain(l, "%s is %s, only F32 is read", p->name,
                         limn_safetensors_dtype_name(entry->dtype));
@@ -212,7 +213,8 @@ static limn_status load_all(loading *l, const limn_model_params *overrides)
     return LIMN_BAD_INPUT;
 }
 
-/* ---- metadata ----------------------------------------------------------------------------------- */
+/* ---- metadata -----------------------------------------------------------------------------------
+ */
 
 static limn_status bad_metadata(loading *l, const char *key, const char *why)
 {
@@ -297,7 +299,8 @@ static limn_status read_metadata(loading *l, const limn_model_params *overrides)
                : LIMN_OK;
 }
 
-/* ---- load and save ------------------------------------------------------------------------------ */
+/* ---- load and save ------------------------------------------------------------------------------
+ */
 
 static limn_status load_file(limn_device *device, const char *path, const limn_safetensors *file,
                              const limn_model_params *overrides, limn_model **out)
