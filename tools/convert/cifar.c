@@ -263,7 +263,7 @@ static limn_status read_classes(cifar_job *c)
     if (!c->names_from)
         return convert_set_classes(c->job, c->kind->classes, c->kind->class_count);
     text t = {0};
-    limn_status status = source_visit_one(c->names_from, c->names_entry, read_text, &t);
+    limn_status status = source_visit(c->names_from, &c->names_entry, 1, read_text, &t);
     char *rest = status ? NULL : malloc(t.size + 1);
     char *const owned = rest;
     if (!status && !owned)
@@ -346,17 +346,16 @@ static limn_status visit(void *user, size_t entry, source_stream *stream)
 
 static limn_status read_source(cifar_job *c, source *from)
 {
-    bool *wanted = calloc(from->count, sizeof *wanted);
-    if (!wanted)
+    size_t *entries = malloc(c->file_count * sizeof *entries), count = 0;
+    if (!entries)
         return convert_no_memory(c->job);
-    bool any = false;
     for (size_t i = 0; i < c->file_count; i++) {
         if (c->files[i].from == from)
-            any = wanted[c->files[i].entry] = true;
+            entries[count++] = c->files[i].entry;
     }
     c->visited = from;
-    const limn_status status = any ? source_visit(from, wanted, visit, c) : LIMN_OK;
-    free(wanted);
+    const limn_status status = count ? source_visit(from, entries, count, visit, c) : LIMN_OK;
+    free(entries);
     return status;
 }
 
@@ -411,7 +410,7 @@ static limn_status detect(source *from, const cifar_kind *kind, bool *yes)
 {
     if (from->kind == SOURCE_FILE) {
         probe p = {.kind = kind};
-        const limn_status status = source_visit_one(from, 0, probe_records, &p);
+        const limn_status status = source_visit(from, &(size_t){0}, 1, probe_records, &p);
         *yes = p.fits;
         return status;
     }
@@ -445,8 +444,7 @@ static limn_status convert100(convert_job *job)
 
 const convert_format convert_cifar10 = {
     .name = "cifar10",
-    .help = "CIFAR-10 binary: the folder or archive with data_batch_N.bin and test_batch.bin, or "
-            "record files",
+    .help = "CIFAR-10 binary: data_batch_N.bin, test_batch.bin in a folder or archive, or alone",
     .max_sources = 64,
     .detect = detect10,
     .convert = convert10,
@@ -454,8 +452,7 @@ const convert_format convert_cifar10 = {
 
 const convert_format convert_cifar100 = {
     .name = "cifar100",
-    .help = "CIFAR-100 binary, fine labels: the folder or archive with train.bin and test.bin, or "
-            "record files",
+    .help = "CIFAR-100 binary, fine labels: train.bin, test.bin in a folder or archive, or alone",
     .max_sources = 64,
     .detect = detect100,
     .convert = convert100,

@@ -194,6 +194,8 @@ static limn_status check_images(source_stream *stream, idx_job *idx, const idx_h
         return convert_fail(job, LIMN_BAD_INPUT, "images and labels differ", stream->where,
                             "%lu images, but %zu labels", (unsigned long)header->size[0],
                             idx->current->count);
+    if (header->size[0] == 0)
+        return convert_fail(job, LIMN_BAD_INPUT, "no images", stream->where, "it holds none");
     const uint32_t channels = header->dims == 4 ? header->size[3] : 1;
     if (header->size[1] < 1 || header->size[1] > IDX_MAX_SIDE || header->size[2] < 1 ||
         header->size[2] > IDX_MAX_SIDE || (channels != 1 && channels != 3))
@@ -296,19 +298,15 @@ static limn_status read_all(idx_job *idx, bool images)
     limn_status status = LIMN_OK;
     for (size_t s = 0; s < idx->job->source_count && !status; s++) {
         source *from = idx->job->sources[s];
-        bool *wanted = calloc(from->count, sizeof *wanted);
-        if (!wanted)
-            return convert_no_memory(idx->job);
-        bool any = false;
+        size_t entries[PART_COUNT], count = 0;
         for (int i = 0; i < PART_COUNT; i++) {
             const idx_part *part = &idx->parts[i];
             const idx_file *file = images ? &part->images : &part->labels;
             if (file->from == from && (part->selected || !images))
-                any = wanted[file->entry] = true;
+                entries[count++] = file->entry;
         }
-        if (any)
-            status = source_visit(from, wanted, visit, &v);
-        free(wanted);
+        if (count)
+            status = source_visit(from, entries, count, visit, &v);
     }
     return status;
 }
@@ -469,7 +467,7 @@ static limn_status detect(convert_job *job, source *from, bool *yes)
     (void)job;
     if (from->kind == SOURCE_FILE) {
         head h = {.got = 0};
-        const limn_status status = source_visit_one(from, 0, read_head, &h);
+        const limn_status status = source_visit(from, &(size_t){0}, 1, read_head, &h);
         *yes = h.got == 4 && !h.bytes[0] && !h.bytes[1] && element_size(h.bytes[2]) &&
                h.bytes[3] >= 1 && h.bytes[3] <= IDX_MAX_DIMS;
         return status;
@@ -483,8 +481,7 @@ static limn_status detect(convert_job *job, source *from, bool *yes)
 
 const convert_format convert_idx = {
     .name = "idx",
-    .help = "MNIST family: a folder or archive with the four standard names, or IMAGES LABELS; "
-            ".gz or not",
+    .help = "MNIST family: the four standard names in a folder or archive, or IMAGES LABELS",
     .max_sources = 2,
     .detect = detect,
     .convert = convert,

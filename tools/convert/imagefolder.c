@@ -29,7 +29,8 @@ typedef struct folder_job {
     size_t count;
     size_t total;     /* how many of them are taken */
     size_t *by_entry; /* index into pictures, SIZE_MAX: none */
-    bool has_parts, found[PART_COUNT], flat[PART_COUNT + 1]; /* flat[part + 1]: no class folders */
+    bool has_parts, parts_beside, found[PART_COUNT],
+        flat[PART_COUNT + 1]; /* flat[part + 1]: no class folders */
     convert_sink *sink;
     int channels; /* 0: decided by the first picture */
     bool mixed;   /* a grey beginning turned out to be a colour set: start again */
@@ -126,11 +127,7 @@ static void split_names(folder_job *f)
     const size_t skip = wrapper_length(f);
     const int parts = count_parts(f, skip);
     f->has_parts = parts == -1;
-    if (parts > 1)
-        convert_warn(f->job,
-                     "%s: train, test and val are read as classes, for other folders lie "
-                     "beside them",
-                     f->from->path);
+    f->parts_beside = parts > 1;
     for (int i = 0; i <= PART_COUNT; i++)
         f->flat[i] = true;
     for (size_t i = 0; i < f->count; i++) {
@@ -218,6 +215,11 @@ static limn_status number_classes(folder_job *f)
         }
         sorted[i]->label = classes - 1;
     }
+    if (!status && f->parts_beside)
+        convert_warn(f->job,
+                     "%s: train, test and val are read as classes, for other folders lie "
+                     "beside them",
+                     f->from->path);
     if (!status)
         compare_parts(f, sorted, count);
     if (!status)
@@ -239,9 +241,6 @@ static limn_status reject(folder_job *f, picture *p, const char *reason)
 /* Picks the part and the first `limit`, numbers them, and finds them by entry. */
 static limn_status select_pictures(folder_job *f)
 {
-    limn_status status = convert_part_check(f->job, f->from->path, f->found);
-    if (status)
-        return status;
     qsort(f->pictures, f->count, sizeof *f->pictures, compare_pictures);
     f->by_entry = malloc(f->from->count * sizeof *f->by_entry);
     if (!f->by_entry)
@@ -352,7 +351,7 @@ static void forget_rejects(convert_job *job, size_t from)
 
 static limn_status read_pictures(folder_job *f)
 {
-    bool *wanted = calloc(f->from->count, sizeof *wanted);
+    size_t *wanted = malloc((f->total ? f->total : 1) * sizeof *wanted), count = 0;
     if (!wanted)
         return convert_no_memory(f->job);
     limn_status status = LIMN_OK;
@@ -364,16 +363,17 @@ static limn_status read_pictures(folder_job *f)
         else if (!p->class_length && !f->flat[p->part + 1])
             status = reject(f, p, "it lies in no class folder");
         else
-            wanted[p->entry] = true;
+            wanted[count++] = p->entry;
     }
     const size_t rejected = f->job->reject_count;
     if (!status)
-        status = source_visit(f->from, wanted, visit, f);
+        status = source_visit(f->from, wanted, count, visit, f);
     if (!status && f->mixed && f->channels == 1) {
         convert_sink_discard(&f->sink);
         forget_rejects(f->job, rejected);
         f->done = 0;
-        status = source_visit(f->from, wanted, visit, f);
+        f->channels = 0;
+        status = source_visit(f->from, wanted, count, visit, f);
     }
     free(wanted);
     if (!status && f->job->reject_count == f->total) {
@@ -391,8 +391,10 @@ static limn_status convert(convert_job *job)
     limn_status status = collect(&f);
     if (!status) {
         split_names(&f);
-        status = number_classes(&f);
+        status = convert_part_check(job, f.from->path, f.found);
     }
+    if (!status)
+        status = number_classes(&f);
     if (!status)
         status = select_pictures(&f);
     if (!status)
@@ -420,8 +422,7 @@ static limn_status detect(convert_job *job, source *from, bool *yes)
 
 const convert_format convert_imagefolder = {
     .name = "imagefolder",
-    .help = "JPEG and PNG in a folder or archive: one folder a class, perhaps below train/, test/ "
-            "and val/",
+    .help = "JPEG and PNG: one folder a class, perhaps below train/, test/, val/; or an archive",
     .max_sources = 1,
     .detect = detect,
     .convert = convert,

@@ -298,25 +298,13 @@ static limn_status visit_file(source *s, size_t entry, source_visit_fn visit, vo
     return status;
 }
 
-limn_status source_visit(source *s, const bool *wanted, source_visit_fn visit, void *user)
+limn_status source_visit(source *s, const size_t *entries, size_t count, source_visit_fn visit,
+                         void *user)
 {
     if (s->kind == SOURCE_ARCHIVE)
-        return source_visit_archive(s, wanted, visit, user);
+        return source_visit_archive(s, entries, count, visit, user);
     limn_status status = LIMN_OK;
-    for (size_t i = 0; i < s->count && !status; i++) {
-        if (wanted[i])
-            status = visit_file(s, i, visit, user);
-    }
-    return status;
-}
-
-limn_status source_visit_one(source *s, size_t entry, source_visit_fn visit, void *user)
-{
-    bool *wanted = calloc(s->count, sizeof *wanted);
-    if (!wanted)
-        return convert_no_memory(s->job);
-    wanted[entry] = true;
-    const limn_status status = source_visit(s, wanted, visit, user);
-    free(wanted);
+    for (size_t i = 0; i < count && !status; i++)
+        status = visit_file(s, entries[i], visit, user);
     return status;
 }

@@ -1,7 +1,6 @@
 /* A source of files: a folder, one file, or an archive that is read as a stream.
  *
- * Opening lists what there is; visiting hands out the contents, in the order in which they are
- * stored.  Nothing is unpacked to disk.
+ * Opening lists what there is; visiting hands out the contents.  Nothing is unpacked to disk.
  */
 #ifndef LIMN_TOOLS_CONVERT_SOURCE_H
 #define LIMN_TOOLS_CONVERT_SOURCE_H
@@ -53,12 +52,11 @@ char *source_where(const source *source, size_t entry);
 
 typedef limn_status (*source_visit_fn)(void *user, size_t entry, source_stream *stream);
 
-/** Calls `visit` for each entry with `wanted[entry]`, in the order in which they are stored.  The
- *  stream lives during the call and need not be read to its end.  Stops at the first failure. */
-limn_status source_visit(source *source, const bool *wanted, source_visit_fn visit, void *user);
-
-/** Visits one entry. */
-limn_status source_visit_one(source *source, size_t entry, source_visit_fn visit, void *user);
+/** Calls `visit` for each of the entries: those of a folder in the order given, those of an archive
+ *  in the order in which they are stored.  The stream lives during the call and need not be read to
+ *  its end.  Stops at the first failure. */
+limn_status source_visit(source *source, const size_t *entries, size_t count, source_visit_fn visit,
+                         void *user);
 
 /** Reads `size` bytes; fewer only where the stream ends. */
 limn_status source_read(source_stream *stream, void *data, size_t size, size_t *got);
@@ -88,8 +86,8 @@ limn_status source_add(source *source, const char *name, size_t length, uint64_t
                        const char *unusable);
 bool source_is_hidden(const char *name);
 limn_status source_list_archive(source *source);
-limn_status source_visit_archive(source *source, const bool *wanted, source_visit_fn visit,
-                                 void *user);
+limn_status source_visit_archive(source *source, const size_t *entries, size_t count,
+                                 source_visit_fn visit, void *user);
 limn_status source_file_stream(source_stream *stream, convert_job *job, const char *path);
 void source_file_close(source_stream *stream);
 

@@ -314,28 +314,41 @@ static limn_status visit_entry(feed *f, struct archive_entry *entry, size_t inde
     return status;
 }
 
-limn_status source_visit_archive(source *s, const bool *wanted, source_visit_fn visit, void *user)
+static limn_status visit_wanted(feed *f, const bool *wanted, size_t left, source_visit_fn visit,
+                                void *user)
 {
-    size_t left = 0;
-    for (size_t i = 0; i < s->count; i++)
-        left += wanted[i];
-    feed f;
-    limn_status status = feed_open(&f, s);
-    for (size_t position = 0; !status && left; position++) {
+    source *s = f->source;
+    for (size_t position = 0; left; position++) {
         struct archive_entry *entry = NULL;
-        if ((status = feed_next(&f, &entry)) != LIMN_OK)
-            break;
-        if (!entry || position >= s->positions) {
-            status = convert_fail(s->job, LIMN_BAD_INPUT, "cannot read", s->path,
-                                  "it changed while it was read");
-            break;
-        }
+        limn_status status = feed_next(f, &entry);
+        if (status)
+            return status;
+        if (!entry || position >= s->positions)
+            return convert_fail(s->job, LIMN_BAD_INPUT, "cannot read", s->path,
+                                "it changed while it was read");
         const size_t index = s->order[position];
         if (index == SIZE_MAX || !wanted[index])
             continue;
         left--;
-        status = visit_entry(&f, entry, index, visit, user);
+        if ((status = visit_entry(f, entry, index, visit, user)) != LIMN_OK)
+            return status;
     }
+    return LIMN_OK;
+}
+
+limn_status source_visit_archive(source *s, const size_t *entries, size_t count,
+                                 source_visit_fn visit, void *user)
+{
+    bool *wanted = calloc(s->count, sizeof *wanted);
+    if (!wanted)
+        return convert_no_memory(s->job);
+    for (size_t i = 0; i < count; i++)
+        wanted[entries[i]] = true;
+    feed f;
+    limn_status status = feed_open(&f, s);
+    if (!status)
+        status = visit_wanted(&f, wanted, count, visit, user);
     feed_close(&f);
+    free(wanted);
     return status;
 }
