@@ -1,0 +1,218 @@
+/* Products of a linear layer: y = x w^T + bias, dx = dy w, dw = dy^T x, dbias = column sums of dy.
+ *
+ * All are   z[m, p] = bias[p] + sum_{r < R} A(m, r) * B(r, p),   z [M][P] dense,
+ *           A(m, r) = a[m * am + r * ar],   B(r, p) = b[r * br + p * bp];
+ * the strides am, ar, br, bp say how each matrix lies in memory.  `bias` is read where has_bias is
+ * not 0.  Every sum runs over r in one fixed order that depends on neither M nor P.
+ *
+ * linear_plain   any device: one work-item, one element of z.
+ * linear_dots    CPU device, both matrices contiguous along r (forward): one work-item,
+ *                DM x DP elements, vectors along r.  Local size 1.
+ * linear_tile    CPU device, the gradients: one work-item, MR x 16 * NV elements, vectors along p,
+ *                B packed by linear_pack into panels [ceil(P / KB)][R][KB].  Local size 1.
+ * linear_group   GPU: one group of 16 x 16 work-items, a tile of 64 x 64 elements, both matrices
+ *                through local memory in slices of 16.
+ */
+#ifndef DM
+#define DM 4 /* rows of a tile of linear_dots */
+#endif
+#ifndef DP
+#define DP 5 /* columns of a tile of linear_dots */
+#endif
+#ifndef MR
+#define MR 8 /* rows of a tile of linear_tile */
+#endif
+#ifndef NV
+#define NV 2 /* float16 vectors of a tile's row */
+#endif
+#define KB (16 * NV)
+#define SIDE 64  /* tile of linear_group */
+#define SLICE 16 /* its depth */
+
+__kernel void linear_plain(int M, int P, int R, __global const float *restrict a, int am, int ar,
+                           __global const float *restrict b, int br, int bp,
+                           __global const float *restrict bias, int has_bias,
+                           __global float *restrict z)
+{
+    const int p = get_global_id(0), m = get_global_id(1);
+    if (m >= M || p >= P)
+        return;
+    __global const float *row = a + (size_t)m * am, *column = b + (size_t)p * bp;
+    float sum = 0.0f;
+    for (int r = 0; r < R; r++)
+        sum = fma(row[(size_t)r * ar], column[(size_t)r * br], sum);
+    z[(size_t)m * P + p] = has_bias ? sum + bias[p] : sum;
+}
+
+float sum_of_lanes(float16 v)
+{
+    const float8 a = v.lo + v.hi;
+    const float4 b = a.lo + a.hi;
+    const float2 c = b.lo + b.hi;
+    return c.lo + c.hi;
+}
+
+/* Global size (ceil(M / DM), ceil(P / DP)).  Rows past the end repeat the last one. */
+__kernel void linear_dots(int M, int P, int R, __global const float *restrict a,
+                          __global const float *restrict b, __global const float *restrict bias,
+                          int has_bias, __global float *restrict z)
+{
+    const int m0 = (int)get_global_id(0) * DM, p0 = (int)get_global_id(1) * DP;
+    __global const float *rows[DM], *columns[DP];
+#pragma unroll
+    for (int i = 0; i < DM; i++)
+        rows[i] = a + (size_t)min(m0 + i, M - 1) * R;
+#pragma unroll
+    for (int j = 0; j < DP; j++)
+        columns[j] = b + (size_t)min(p0 + j, P - 1) * R;
+    float16 acc[DM][DP];
+#pragma unroll
+    for (int i = 0; i < DM; i++)
+#pragma unroll
+        for (int j = 0; j < DP; j++)
+            acc[i][j] = (float16)(0.0f);
+    int r = 0;
+    for (; r + 16 <= R; r += 16) {
+        float16 av[DM];
+#pragma unroll
+        for (int i = 0; i < DM; i++)
+            av[i] = vload16(0, rows[i] + r);
+#pragma unroll
+        for (int j = 0; j < DP; j++) {
+            const float16 bv = vload16(0, columns[j] + r);
+#pragma unroll
+            for (int i = 0; i < DM; i++)
+                acc[i][j] = fma(av[i], bv, acc[i][j]);
+        }
+    }
+#pragma unroll
+    for (int i = 0; i < DM; i++)
+#pragma unroll
+        for (int j = 0; j < DP; j++) {
+            float sum = sum_of_lanes(acc[i][j]);
+            for (int t = r; t < R; t++)
+                sum = fma(rows[i][t], columns[j][t], sum);
+            if (m0 + i < M && p0 + j < P)
+                z[(size_t)(m0 + i) * P + p0 + j] = has_bias ? sum + bias[p0 + j] : sum;
+        }
+}
+
+/* packed[panel][r][KB] = B(r, p), zeros past P; bp is 1.  Global size (R, ceil(P / KB)). */
+__kernel void linear_pack(int P, int R, __global const float *restrict b, int br,
+                          __global float *restrict packed)
+{
+    const int r = get_global_id(0), panel = get_global_id(1), p0 = panel * KB;
+    if (r >= R)
+        return;
+    __global const float *from = b + (size_t)r * br + p0;
+    __global float *to = packed + ((size_t)panel * R + r) * KB;
+    if (p0 + KB <= P) {
+#pragma unroll
+        for (int j = 0; j < NV; j++)
+            vstore16(vload16(j, from), j, to);
+    } else {
+        for (int j = 0; j < KB; j++)
+            to[j] = p0 + j < P ? from[j] : 0.0f;
+    }
+}
+
+/* Global size (ceil(M / MR), ceil(P / KB)).  Rows past the end repeat the last one. */
+__kernel void linear_tile(int M, int P, int R, __global const float *restrict a, int am, int ar,
+                          __global const float *restrict packed, __global float *restrict z)
+{
+    const int m0 = (int)get_global_id(0) * MR, panel = get_global_id(1), p0 = panel * KB;
+    __global const float *rows[MR];
+#pragma unroll
+    for (int i = 0; i < MR; i++)
+        rows[i] = a + (size_t)min(m0 + i, M - 1) * am;
+    float16 acc[MR][NV];
+#pragma unroll
+    for (int i = 0; i < MR; i++)
+#pragma unroll
+        for (int j = 0; j < NV; j++)
+            acc[i][j] = (float16)(0.0f);
+    __global const float *column = packed + (size_t)panel * R * KB;
+    for (int r = 0; r < R; r++) {
+        float16 bv[NV];
+#pragma unroll
+        for (int j = 0; j < NV; j++)
+            bv[j] = vload16(j, column + (size_t)r * KB);
+#pragma unroll
+        for (int i = 0; i < MR; i++) {
+            const float16 av = (float16)(rows[i][(size_t)r * ar]);
+#pragma unroll
+            for (int j = 0; j < NV; j++)
+                acc[i][j] = fma(av, bv[j], acc[i][j]);
+        }
+    }
+#pragma unroll
+    for (int i = 0; i < MR; i++) {
+        if (m0 + i >= M)
+            continue;
+        __global float *to = z + (size_t)(m0 + i) * P + p0;
+#pragma unroll
+        for (int j = 0; j < NV; j++)
+            if (p0 + 16 * j + 16 <= P) {
+                vstore16(acc[i][j], j, to);
+            } else {
+                float lane[16];
+                vstore16(acc[i][j], 0, lane);
+                for (int l = 0; p0 + 16 * j + l < P; l++)
+                    to[16 * j + l] = lane[l];
+            }
+    }
+}
+
+/* Global size (16 * ceil(P / 64), 16 * ceil(M / 64)), local size (16, 16).  A work-item holds the
+ * elements (ty + 16 i, tx + 16 j) of the tile. */
+__kernel void linear_group(int M, int P, int R, __global const float *restrict a, int am, int ar,
+                           __global const float *restrict b, int br, int bp,
+                           __global const float *restrict bias, int has_bias,
+                           __global float *restrict z)
+{
+    __local float as[SLICE][SIDE + 1], bs[SLICE][SIDE + 1];
+    const int tx = get_local_id(0), ty = get_local_id(1), t = ty * 16 + tx;
+    const int m0 = (int)get_group_id(1) * SIDE, p0 = (int)get_group_id(0) * SIDE;
+    float acc[4][4];
+    for (int i = 0; i < 4; i++)
+        for (int j = 0; j < 4; j++)
+            acc[i][j] = 0.0f;
+    for (int r0 = 0; r0 < R; r0 += SLICE) {
+        for (int e = t; e < SLICE * SIDE; e += 256) {
+            /* neighbouring work-items read along the dimension that lies contiguous */
+            const int ra = ar == 1 ? e % SLICE : e / SIDE, ma = ar == 1 ? e / SLICE : e % SIDE;
+            const int rb = br == 1 ? e % SLICE : e / SIDE, pb = br == 1 ? e / SLICE : e % SIDE;
+            as[ra][ma] = m0 + ma < M && r0 + ra < R
+                             ? a[(size_t)(m0 + ma) * am + (size_t)(r0 + ra) * ar]
+                             : 0.0f;
+            bs[rb][pb] = p0 + pb < P && r0 + rb < R
+                             ? b[(size_t)(r0 + rb) * br + (size_t)(p0 + pb) * bp]
+                             : 0.0f;
+        }
+        barrier(CLK_LOCAL_MEM_FENCE);
+        for (int r = 0; r < SLICE; r++)
+            for (int i = 0; i < 4; i++)
+                for (int j = 0; j < 4; j++)
+                    acc[i][j] = fma(as[r][ty + 16 * i], bs[r][tx + 16 * j], acc[i][j]);
+        barrier(CLK_LOCAL_MEM_FENCE);
+    }
+    for (int i = 0; i < 4; i++)
+        for (int j = 0; j < 4; j++) {
+            const int m = m0 + ty + 16 * i, p = p0 + tx + 16 * j;
+            if (m < M && p < P)
+                z[(size_t)m * P + p] = has_bias ? acc[i][j] + bias[p] : acc[i][j];
+        }
+}
+
+/* dbias[k] = sum_n dy[n, k].  One work-item: one k. */
+__kernel void linear_bias_gradient(int N, int K, __global const float *restrict dy,
+                                   __global float *restrict dbias)
+{
+    const int k = get_global_id(0);
+    if (k >= K)
+        return;
+    float sum = 0.0f;
+    for (int n = 0; n < N; n++)
+        sum += dy[(size_t)n * K + k];
+    dbias[k] = sum;
+}

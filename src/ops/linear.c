@@ -1,0 +1,273 @@
+/* y = x w^T + bias, and its gradients: three matrix products in one of three forms. */
+#include "ops/op.h"
+#include "ops/shape.h"
+
+#include <stddef.h>
+#include <stdio.h>
+
+enum { DM = 4, DP = 5, MR = 8, KB = 32, SIDE = 64 }; /* tiles of cl/linear.cl */
+
+typedef enum form { AUTO, PLAIN, CPU, GPU } form;
+
+typedef struct linear_params {
+    int64_t impl;
+} linear_params;
+
+static const limn_param_spec specs[] = {
+    {"impl", LIMN_PARAM_INT, offsetof(linear_params, impl), AUTO, AUTO, GPU},
+    {0},
+};
+
+/* z[m, p] = bias[p] + sum over r of a[m * am + r * ar] * b[r * br + p * bp] */
+typedef struct product {
+    int64_t m, p, r;
+    const limn_buffer *a, *b, *bias;
+    int64_t am, ar, br, bp;
+    limn_buffer *z;
+} product;
+
+/* ---- which form ----------------------------------------------------------------------------- */
+
+/* Writes why a form does not suit a device; empty: it does. */
+static void why_not(const limn_device_limits *limits, form f, bool forced, char *why, size_t size)
+{
+    why[0] = '\0';
+    if (f == CPU && !limits->is_cpu && !forced)
+        snprintf(why, size, "register tiles in groups of one are for CPU devices");
+    if (f != GPU)
+        return;
+    if (limits->max_work_group < 256 || limits->max_work_item[0] < 16 ||
+        limits->max_work_item[1] < 16)
+        snprintf(why, size, "it needs groups of 16 x 16, the device allows %zu work-items",
+                 limits->max_work_group);
+    else if (limits->local_memory < 16384)
+        snprintf(why, size, "it needs 16384 bytes of local memory, the device has %llu",
+                 (unsigned long long)limits->local_memory);
+    else if (limits->local_is_global && !forced)
+        snprintf(why, size, "local memory is ordinary memory here");
+}
+
+static limn_status choose(limn_device *device, const linear_params *params, form *out)
+{
+    static const form order[] = {CPU, GPU, PLAIN};
+    const limn_device_limits *limits = limn_device_get_limits(device);
+    char why[128];
+    if (params->impl != AUTO) {
+        *out = (form)params->impl;
+        why_not(limits, *out, true, why, sizeof why);
+        if (!why[0])
+            return LIMN_OK;
+        return limn_fail(limn_device_context(device), LIMN_BAD_USAGE, "bad parameter", "linear",
+                         "impl=%d does not run here: %s", (int)*out, why);
+    }
+    for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
+        *out = order[i];
+        why_not(limits, *out, false, why, sizeof why);
+        if (!why[0])
+            break;
+    }
+    return LIMN_OK;
+}
+
+/* ---- plan ----------------------------------------------------------------------------------- */
+
+static limn_status check_inputs(limn_device *device, const limn_desc *in, int in_count)
+{
+    limn_status status;
+    if ((status = limn_need_floats(device, "linear", in, 0, 2, 2)) != LIMN_OK ||
+        (status = limn_need_floats(device, "linear", in, 1, 2, 2)) != LIMN_OK)
+        return status;
+    char x[64], w[64];
+    if (in[0].dim[1] != in[1].dim[1])
+        return limn_fail(limn_device_context(device), LIMN_BAD_USAGE, "bad inputs", "linear",
+                         "x is %s, weight is %s: their last dimensions differ",
+                         limn_desc_text(&in[0], x, sizeof x), limn_desc_text(&in[1], w, sizeof w));
+    for (int i = 0; i < 2; i++)
+        for (int d = 0; d < 2; d++)
+            if (in[i].dim[d] > INT32_MAX - SIDE)
+                return limn_fail(limn_device_context(device), LIMN_BAD_USAGE, "bad inputs",
+                                 "linear", "input %d is %s: too large", i,
+                                 limn_desc_text(&in[i], x, sizeof x));
+    return in_count > 2 ? limn_need_vector(device, "linear", in, 2, in[1].dim[0]) : LIMN_OK;
+}
+
+static limn_status plan(limn_device *device, const void *params, const limn_desc *in, int in_count,
+                        limn_op_plan *p)
+{
+    form f;
+    limn_status status = check_inputs(device, in, in_count);
+    if (status == LIMN_OK)
+        status = choose(device, params, &f);
+    if (status != LIMN_OK)
+        return status;
+    const int64_t n = in[0].dim[0], c = in[0].dim[1], k = in[1].dim[0];
+    p->out_count = 1;
+    p->out[0] = limn_desc_make(LIMN_F32, 2, n, k, 0, 0);
+    if (f == CPU)
+        p->backward_scratch = (size_t)((c + KB - 1) / KB * KB * (k > n ? k : n)) * sizeof(float);
+    p->flops = 2.0 * (double)n * (double)c * (double)k;
+    p->bytes = 4.0 * ((double)n * (double)c + (double)k * (double)c + (double)n * (double)k);
+    p->backward_flops = 2 * p->flops;
+    p->backward_bytes = 2 * p->bytes;
+    return LIMN_OK;
+}
+
+/* ---- launches ------------------------------------------------------------------------------- */
+
+static limn_grid tiles(int64_t n0, int64_t tile0, int64_t n1, int64_t tile1)
+{
+    return (limn_grid){{(size_t)((n0 + tile0 - 1) / tile0), (size_t)((n1 + tile1 - 1) / tile1), 1},
+                       {1, 1, 1}};
+}
+
+static limn_status multiply_cpu(limn_device *device, const product *g, limn_buffer *scratch)
+{
+    const limn_buffer *bias = g->bias ? g->bias : g->a;
+    if (g->ar == 1 && g->br == 1)
+        return LIMN_LAUNCH(device, "linear_dots", "", tiles(g->m, DM, g->p, DP), limn_int(g->m),
+                           limn_int(g->p), limn_int(g->r), limn_in(g->a), limn_in(g->b),
+                           limn_in(bias), limn_int(g->bias != NULL), limn_out(g->z));
+    const limn_status status =
+        LIMN_LAUNCH(device, "linear_pack", "", tiles(g->r, 1, g->p, KB), limn_int(g->p),
+                    limn_int(g->r), limn_in(g->b), limn_int(g->br), limn_out(scratch));
+    if (status != LIMN_OK)
+        return status;
+    return LIMN_LAUNCH(device, "linear_tile", "", tiles(g->m, MR, g->p, KB), limn_int(g->m),
+                       limn_int(g->p), limn_int(g->r), limn_in(g->a), limn_int(g->am),
+                       limn_int(g->ar), limn_in(scratch), limn_out(g->z));
+}
+
+static limn_status multiply(const limn_op_run *run, const product *g)
+{
+    form f;
+    const limn_status status = choose(run->device, run->params, &f);
+    if (status != LIMN_OK)
+        return status;
+    if (f == CPU)
+        return multiply_cpu(run->device, g, run->scratch);
+    limn_grid grid = limn_grid_1d((size_t)g->p);
+    grid.global[1] = (size_t)g->m;
+    if (f == GPU) {
+        grid = tiles(g->p, SIDE, g->m, SIDE);
+        for (int d = 0; d < 2; d++) {
+            grid.global[d] *= 16;
+            grid.local[d] = 16;
+        }
+    }
+    const limn_buffer *bias = g->bias ? g->bias : g->a;
+    return LIMN_LAUNCH(run->device, f == GPU ? "linear_group" : "linear_plain", "", grid,
+                       limn_int(g->m), limn_int(g->p), limn_int(g->r), limn_in(g->a),
+                       limn_int(g->am), limn_int(g->ar), limn_in(g->b), limn_int(g->br),
+                       limn_int(g->bp), limn_in(bias), limn_int(g->bias != NULL), limn_out(g->z));
+}
+
+static limn_status forward(const limn_op_run *r)
+{
+    const int64_t n = r->in[0]->desc.dim[0], c = r->in[0]->desc.dim[1], k = r->in[1]->desc.dim[0];
+    const product y = {.m = n,
+                       .p = k,
+                       .r = c,
+                       .a = r->in[0]->buffer,
+                       .am = c,
+                       .ar = 1,
+                       .b = r->in[1]->buffer,
+                       .br = 1,
+                       .bp = c,
+                       .bias = r->in_count > 2 ? r->in[2]->buffer : NULL,
+                       .z = r->out[0]->buffer};
+    return multiply(r, &y);
+}
+
+/* dx = dy w, dw = dy^T x, dbias = sum of dy over n. */
+static limn_status backward(const limn_op_run *r)
+{
+    const int64_t n = r->in[0]->desc.dim[0], c = r->in[0]->desc.dim[1], k = r->in[1]->desc.dim[0];
+    const limn_buffer *dy = r->grad_out[0]->buffer;
+    limn_status status = LIMN_OK;
+    if (r->grad_in[0]) {
+        const product dx = {.m = n,
+                            .p = c,
+                            .r = k,
+                            .a = dy,
+                            .am = k,
+                            .ar = 1,
+                            .b = r->in[1]->buffer,
+                            .br = c,
+                            .bp = 1,
+                            .z = r->grad_in[0]->buffer};
+        status = multiply(r, &dx);
+    }
+    if (status == LIMN_OK && r->grad_in[1]) {
+        const product dw = {.m = k,
+                            .p = c,
+                            .r = n,
+                            .a = dy,
+                            .am = 1,
+                            .ar = k,
+                            .b = r->in[0]->buffer,
+                            .br = c,
+                            .bp = 1,
+                            .z = r->grad_in[1]->buffer};
+        status = multiply(r, &dw);
+    }
+    if (status == LIMN_OK && r->grad_in[2])
+        status =
+            LIMN_LAUNCH(r->device, "linear_bias_gradient", "", limn_grid_1d((size_t)k), limn_int(n),
+                        limn_int(k), limn_in(dy), limn_out(r->grad_in[2]->buffer));
+    return status;
+}
+
+/* ---- reference ------------------------------------------------------------------------------ */
+
+static void forward_reference(const limn_op_reference *r)
+{
+    const int64_t n = r->in_desc[0].dim[0], c = r->in_desc[0].dim[1], k = r->in_desc[1].dim[0];
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < k; j++) {
+            double sum = r->in_count > 2 ? r->in[2][j] : 0;
+            for (int64_t l = 0; l < c; l++)
+                sum += r->in[0][i * c + l] * r->in[1][j * c + l];
+            r->out[0][i * k + j] = sum;
+        }
+}
+
+static void backward_reference(const limn_op_reference *r)
+{
+    const int64_t n = r->in_desc[0].dim[0], c = r->in_desc[0].dim[1], k = r->in_desc[1].dim[0];
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < k; j++) {
+            const double dy = r->grad_out[0][i * k + j];
+            for (int64_t l = 0; l < c; l++) {
+                if (r->grad_in[0])
+                    r->grad_in[0][i * c + l] += dy * r->in[1][j * c + l];
+                if (r->grad_in[1])
+                    r->grad_in[1][j * c + l] += dy * r->in[0][i * c + l];
+            }
+            if (r->grad_in[2])
+                r->grad_in[2][j] += dy;
+        }
+}
+
+static const limn_op_example example = {
+    .params = "",
+    .in_count = 3,
+    .in = {{LIMN_F32, 2, {9, 35}}, {LIMN_F32, 2, {13, 35}}, {LIMN_F32, 1, {13}}},
+    .tolerance = 4e-6, /* 35 products of one sum, each rounded: 35 * 2^-24, doubled */
+};
+
+const limn_op limn_op_linear = {
+    .name = "linear",
+    .formula = "y[n,k] = bias[k] + sum_c x[n,c] weight[k,c]",
+    .params_size = sizeof(linear_params),
+    .params = specs,
+    .min_in = 2,
+    .max_in = 3,
+    .backward_in = 3,
+    .differentiable = 7,
+    .plan = plan,
+    .forward = forward,
+    .backward = backward,
+    .forward_reference = forward_reference,
+    .backward_reference = backward_reference,
+    .example = &example,
+};

@@ -1,0 +1,52 @@
+#include "harness.h"
+
+static const limn_op_case cases[] = {
+    {"impl=1", 3, {LIMN_F2(1, 1), LIMN_F2(1, 1), LIMN_F1(1)}, false},
+    {"impl=1", 3, {LIMN_F2(3, 16), LIMN_F2(17, 16), LIMN_F1(17)}, false},
+    {"impl=1", 3, {LIMN_F2(8, 17), LIMN_F2(32, 17), LIMN_F1(32)}, false},
+    {"impl=1", 3, {LIMN_F2(65, 33), LIMN_F2(10, 33), LIMN_F1(10)}, false},
+    {"impl=1", 2, {LIMN_F2(17, 64), LIMN_F2(65, 64)}, false},
+    {"impl=1", 3, {LIMN_F2(70, 300), LIMN_F2(129, 300), LIMN_F1(129)}, false},
+    {"impl=2", 3, {LIMN_F2(1, 1), LIMN_F2(1, 1), LIMN_F1(1)}, false},
+    {"impl=2", 3, {LIMN_F2(3, 16), LIMN_F2(17, 16), LIMN_F1(17)}, false},
+    {"impl=2", 3, {LIMN_F2(8, 17), LIMN_F2(32, 17), LIMN_F1(32)}, false},
+    {"impl=2", 3, {LIMN_F2(65, 33), LIMN_F2(10, 33), LIMN_F1(10)}, false},
+    {"impl=2", 2, {LIMN_F2(17, 64), LIMN_F2(65, 64)}, false},
+    {"impl=2", 3, {LIMN_F2(70, 300), LIMN_F2(129, 300), LIMN_F1(129)}, false},
+    {"impl=3", 3, {LIMN_F2(1, 1), LIMN_F2(1, 1), LIMN_F1(1)}, false},
+    {"impl=3", 3, {LIMN_F2(3, 16), LIMN_F2(17, 16), LIMN_F1(17)}, false},
+    {"impl=3", 3, {LIMN_F2(8, 17), LIMN_F2(32, 17), LIMN_F1(32)}, false},
+    {"impl=3", 3, {LIMN_F2(65, 33), LIMN_F2(10, 33), LIMN_F1(10)}, false},
+    {"impl=3", 2, {LIMN_F2(17, 64), LIMN_F2(65, 64)}, false},
+    {"impl=3", 3, {LIMN_F2(70, 300), LIMN_F2(129, 300), LIMN_F1(129)}, false},
+    {"impl=0", 3, {LIMN_F2(1, 1), LIMN_F2(1, 1), LIMN_F1(1)}, false},
+    {"impl=0", 3, {LIMN_F2(3, 16), LIMN_F2(17, 16), LIMN_F1(17)}, false},
+    {"impl=0", 3, {LIMN_F2(8, 17), LIMN_F2(32, 17), LIMN_F1(32)}, false},
+    {"impl=0", 3, {LIMN_F2(65, 33), LIMN_F2(10, 33), LIMN_F1(10)}, false},
+    {"impl=0", 2, {LIMN_F2(17, 64), LIMN_F2(65, 64)}, false},
+    {"impl=0", 3, {LIMN_F2(70, 300), LIMN_F2(129, 300), LIMN_F1(129)}, false},
+};
+
+/* By hand: rows of x with rows of w, and the bias. */
+static int known_answers(limn_device *device)
+{
+    static const limn_desc in[] = {LIMN_F2(2, 3), LIMN_F2(2, 3), LIMN_F1(2)};
+    static const double x[] = {1, 2, 3, -1, 0, 4}, w[] = {1, 0, -1, 2, 5, 0.5}, b[] = {10, -10};
+    static const double y[] = {8, 3.5, 5, -10};
+    static const double *const values[] = {x, w, b};
+    static const char *const forms[] = {"impl=1", "impl=2", "impl=3", ""};
+    int wrong = 0;
+    for (int i = 0; i < 4; i++)
+        wrong += limn_expect(device, "linear", forms[i], 3, in, values, y, 0);
+    return wrong;
+}
+
+const limn_op_test limn_test_linear = {
+    .op = "linear",
+    .tolerance = 4e-6,
+    .backward_tolerance = 4e-6,
+    .reason = "sums of up to 300 rounded products: at worst 300 * 2^-24 of the sum of magnitudes, "
+              "in practice its square root: 20 * 6e-8, and some room",
+    LIMN_CASES(cases),
+    .known_answers = known_answers,
+};
