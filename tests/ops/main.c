@@ -124,7 +124,7 @@ static bool run_case(limn_context *ctx, limn_device *device, const limn_op_test 
         return false;
     }
     bool good = judge(test, c, &seen);
-    if (op->differentiable && !op->updates) {
+    if (op->differentiable) {
         limn_op_values v;
         if (limn_op_values_create(device, op, c->params, c->in, c->in_count, seed, &v) != LIMN_OK)
             return false;

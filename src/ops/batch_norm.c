@@ -1,0 +1,234 @@
+/* Batch normalisation over all dimensions but the last (the channels). */
+#include "ops/op.h"
+#include "ops/shape.h"
+
+#include <math.h>
+#include <stddef.h>
+
+typedef struct batch_norm_params {
+    int64_t train;
+    double momentum, eps;
+} batch_norm_params;
+
+static const limn_param_spec specs[] = {
+    {"train", LIMN_PARAM_INT, offsetof(batch_norm_params, train), 0, 0, 1},
+    {"momentum", LIMN_PARAM_FLOAT, offsetof(batch_norm_params, momentum), 0.1, 0, 1},
+    {"eps", LIMN_PARAM_FLOAT, offsetof(batch_norm_params, eps), 1e-5, 1e-30, 1},
+    {0},
+};
+
+/* Rows of a chunk: enough for a work-item to be worth its start, so many that adding the chunks
+ * stays cheap.  Depends on the shape only, so the order of the sums does too. */
+enum { CHUNK_ROWS = 128, MOST_CHUNKS = 1024 };
+
+typedef struct cut {
+    int64_t rows, channels, length, chunks;
+} cut;
+
+static cut cut_rows(const limn_desc *x)
+{
+    cut c = {.rows = limn_desc_rows(x), .channels = limn_desc_channels(x), .length = CHUNK_ROWS};
+    const int64_t least = (c.rows + MOST_CHUNKS - 1) / MOST_CHUNKS;
+    c.length = least > c.length ? least : c.length;
+    c.chunks = (c.rows + c.length - 1) / c.length;
+    return c;
+}
+
+static limn_status plan(limn_device *device, const void *params, const limn_desc *in, int in_count,
+                        limn_op_plan *p)
+{
+    const batch_norm_params *q = params;
+    char text[64];
+    limn_status status = limn_need_floats(device, "batch_norm", in, 0, 2, LIMN_MAX_RANK);
+    for (int i = 1; i < in_count && status == LIMN_OK; i++)
+        status = limn_need_vector(device, "batch_norm", in, i, limn_desc_channels(&in[0]));
+    if (status != LIMN_OK)
+        return status;
+    const cut c = cut_rows(&in[0]);
+    if (c.rows > INT32_MAX / 2 || c.channels > INT32_MAX / 4)
+        return limn_fail(limn_device_context(device), LIMN_BAD_USAGE, "bad inputs", "batch_norm",
+                         "input 0 is %s: too large", limn_desc_text(&in[0], text, sizeof text));
+    if (q->train && c.rows < 2)
+        return limn_fail(limn_device_context(device), LIMN_BAD_USAGE, "bad inputs", "batch_norm",
+                         "input 0 is %s: training needs more than one value per channel",
+                         limn_desc_text(&in[0], text, sizeof text));
+    const double count = (double)limn_desc_count(&in[0]);
+    p->out_count = 1;
+    p->out[0] = in[0];
+    p->saved_count = 2;
+    p->saved[0] = p->saved[1] = limn_desc_make(LIMN_F32, 1, c.channels, 0, 0, 0);
+    const size_t part = (size_t)(2 * c.chunks * c.channels) * sizeof(float);
+    p->forward_scratch = q->train ? part : 0;
+    p->backward_scratch = part + (size_t)(2 * c.channels) * sizeof(float);
+    p->flops = (q->train ? 7 : 3) * count;
+    p->bytes = (q->train ? 12 : 8) * count;
+    p->backward_flops = (q->train ? 9 : 5) * count;
+    p->backward_bytes = 20 * count;
+    return LIMN_OK;
+}
+
+static limn_status forward(const limn_op_run *r)
+{
+    const batch_norm_params *q = r->params;
+    const cut c = cut_rows(&r->in[0]->desc);
+    const char *defines = limn_lane_defines(r->device);
+    const limn_grid grid = limn_lane_grid(r->device, c.channels, c.chunks);
+    const limn_grid once = limn_lane_grid(r->device, c.channels, 1);
+    const limn_arg rows = limn_int(c.rows), channels = limn_int(c.channels),
+                   length = limn_int(c.length), chunks = limn_int(c.chunks),
+                   x = limn_in(r->in[0]->buffer);
+    limn_status status;
+    if (q->train) {
+        status = LIMN_LAUNCH(r->device, "batch_norm_chunk_moments", defines, grid, rows, channels,
+                             length, chunks, x, limn_out(r->scratch));
+        if (status == LIMN_OK)
+            status = LIMN_LAUNCH(r->device, "batch_norm_moments_finish", defines, once, rows,
+                                 channels, length, chunks, limn_float(q->eps),
+                                 limn_float(q->momentum), limn_in(r->scratch),
+                                 limn_inout(r->in[3]->buffer), limn_inout(r->in[4]->buffer),
+                                 limn_out(r->saved[0]->buffer), limn_out(r->saved[1]->buffer));
+    } else {
+        status =
+            LIMN_LAUNCH(r->device, "batch_norm_running_finish", defines, once, channels,
+                        limn_float(q->eps), limn_in(r->in[3]->buffer), limn_in(r->in[4]->buffer),
+                        limn_out(r->saved[0]->buffer), limn_out(r->saved[1]->buffer));
+    }
+    if (status != LIMN_OK)
+        return status;
+    return LIMN_LAUNCH(r->device, "batch_norm_forward", defines, grid, rows, channels, length,
+                       chunks, x, limn_in(r->in[1]->buffer), limn_in(r->in[2]->buffer),
+                       limn_in(r->saved[0]->buffer), limn_in(r->saved[1]->buffer),
+                       limn_out(r->out[0]->buffer));
+}
+
+/* Sums of dy and of dy * normalised x, into scratch behind the chunks' sums, and from there into
+ * the gradients of bias and weight. */
+static limn_status backward_sums(const limn_op_run *r, const cut *c)
+{
+    const char *defines = limn_lane_defines(r->device);
+    const size_t bytes = (size_t)c->channels * sizeof(float);
+    limn_status status = LIMN_LAUNCH(r->device, "batch_norm_chunk_sums", defines,
+                                     limn_lane_grid(r->device, c->channels, c->chunks),
+                                     limn_int(c->rows), limn_int(c->channels), limn_int(c->length),
+                                     limn_int(c->chunks), limn_in(r->in[0]->buffer),
+                                     limn_in(r->grad_out[0]->buffer), limn_in(r->saved[0]->buffer),
+                                     limn_in(r->saved[1]->buffer), limn_out(r->scratch));
+    if (status == LIMN_OK)
+        status = LIMN_LAUNCH(r->device, "batch_norm_sums_finish", defines,
+                             limn_lane_grid(r->device, c->channels, 1), limn_int(c->channels),
+                             limn_int(c->chunks), limn_inout(r->scratch));
+    const size_t at = (size_t)(2 * c->chunks) * bytes;
+    if (status == LIMN_OK && r->grad_in[2])
+        status = limn_buffer_copy(r->scratch, at, r->grad_in[2]->buffer, 0, bytes);
+    if (status == LIMN_OK && r->grad_in[1])
+        status = limn_buffer_copy(r->scratch, at + bytes, r->grad_in[1]->buffer, 0, bytes);
+    return status;
+}
+
+static limn_status backward(const limn_op_run *r)
+{
+    const batch_norm_params *q = r->params;
+    const cut c = cut_rows(&r->in[0]->desc);
+    limn_status status = LIMN_OK;
+    if (q->train || r->grad_in[1] || r->grad_in[2])
+        status = backward_sums(r, &c);
+    if (status != LIMN_OK || !r->grad_in[0])
+        return status;
+    return LIMN_LAUNCH(
+        r->device, "batch_norm_backward", limn_lane_defines(r->device),
+        limn_lane_grid(r->device, c.channels, c.chunks), limn_int(c.rows), limn_int(c.channels),
+        limn_int(c.length), limn_int(c.chunks), limn_int(q->train), limn_in(r->in[0]->buffer),
+        limn_in(r->grad_out[0]->buffer), limn_in(r->in[1]->buffer), limn_in(r->saved[0]->buffer),
+        limn_in(r->saved[1]->buffer), limn_in(r->scratch), limn_out(r->grad_in[0]->buffer));
+}
+
+static void forward_reference(const limn_op_reference *r)
+{
+    const batch_norm_params *q = r->params;
+    const int64_t channels = limn_desc_channels(&r->in_desc[0]);
+    const int64_t rows = limn_desc_rows(&r->in_desc[0]);
+    for (int64_t c = 0; c < channels; c++) {
+        double mean = 0, variance = 0;
+        for (int64_t i = 0; i < rows; i++)
+            mean += r->in[0][i * channels + c] / (double)rows;
+        for (int64_t i = 0; i < rows; i++)
+            variance += pow(r->in[0][i * channels + c] - mean, 2) / (double)rows;
+        if (q->train) {
+            const double unbiased = variance * (double)rows / (double)(rows - 1);
+            r->in[3][c] += q->momentum * (mean - r->in[3][c]);
+            r->in[4][c] += q->momentum * (unbiased - r->in[4][c]);
+        } else {
+            mean = r->in[3][c];
+            variance = r->in[4][c];
+        }
+        r->saved[0][c] = mean;
+        r->saved[1][c] = 1 / sqrt(variance + q->eps);
+        for (int64_t i = c; i < rows * channels; i += channels)
+            r->out[0][i] = (r->in[0][i] - mean) * r->saved[1][c] * r->in[1][c] + r->in[2][c];
+    }
+}
+
+static void backward_reference(const limn_op_reference *r)
+{
+    const batch_norm_params *q = r->params;
+    const int64_t channels = limn_desc_channels(&r->in_desc[0]);
+    const int64_t count = limn_desc_count(&r->in_desc[0]);
+    const double rows = (double)(count / channels);
+    for (int64_t c = 0; c < channels; c++) {
+        const double mean = r->saved[0][c], inverse = r->saved[1][c];
+        double s = 0, t = 0;
+        for (int64_t i = c; i < count; i += channels) {
+            s += r->grad_out[0][i];
+            t += r->grad_out[0][i] * (r->in[0][i] - mean) * inverse;
+        }
+        for (int64_t i = c; r->grad_in[0] && i < count; i += channels) {
+            const double centred =
+                q->train ? s / rows + (r->in[0][i] - mean) * inverse * t / rows : 0;
+            r->grad_in[0][i] = r->in[1][c] * inverse * (r->grad_out[0][i] - centred);
+        }
+        if (r->grad_in[1])
+            r->grad_in[1][c] = t;
+        if (r->grad_in[2])
+            r->grad_in[2][c] = s;
+    }
+}
+
+/* Running variances are positive. */
+static void fill(const void *params, const limn_desc *in, int in_count, int which, double *values,
+                 double (*draw)(void *state), void *state)
+{
+    (void)params;
+    (void)in_count;
+    for (int64_t i = 0; which == 4 && i < limn_desc_count(&in[4]); i++)
+        values[i] = 0.5 + draw(state);
+}
+
+static const limn_op_example example = {
+    .params = "train=1",
+    .in_count = 5,
+    .in = {{LIMN_F32, 4, {2, 3, 3, 5}},
+           {LIMN_F32, 1, {5}},
+           {LIMN_F32, 1, {5}},
+           {LIMN_F32, 1, {5}},
+           {LIMN_F32, 1, {5}}},
+    .tolerance = 4e-6, /* sums of 18 terms, each rounded, divided by deviations near 0.5 */
+};
+
+const limn_op limn_op_batch_norm = {
+    .name = "batch_norm",
+    .formula = "y = (x - mean) / sqrt(variance + eps) * weight + bias, per channel",
+    .params_size = sizeof(batch_norm_params),
+    .params = specs,
+    .min_in = 5,
+    .max_in = 5,
+    .backward_in = 3,
+    .differentiable = 7,
+    .updates = 24,
+    .plan = plan,
+    .forward = forward,
+    .backward = backward,
+    .forward_reference = forward_reference,
+    .backward_reference = backward_reference,
+    .fill = fill,
+    .example = &example,
+};
