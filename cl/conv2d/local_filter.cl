@@ -1,0 +1,96 @@
+/* Gradient of the filters on a GPU: a matrix product over pixels with tiles in local memory.
+ *
+ *   part[slice, k, j] = sum_p dy[p, k] * X[p, j],   j = (tap, c), p the output pixels of the slice
+ *   dw[k, c, tap]     = sum_slice part[slice, k, (tap, c)], in the order of the slices
+ *
+ *   x     [N][H][W][groups * cg]
+ *   dy    [N][OH][OW][groups * kg]
+ *   part  [slices][groups * kg][R*S * cg]
+ *   dw    [groups * kg][cg][R*S]
+ *
+ * conv2d_local_filter: global size (tiles of j * tiles of k * groups * SIDE * SIDE, slices), local
+ * size (SIDE * SIDE, 1).  One work-group: TILE filters x TILE columns, STEP pixels at a time.  One
+ * work-item: 4 x 4 of them.  Every work-item reaches every barrier.
+ * conv2d_local_filter_sum: one work-item an element of dw; global size (cg * R*S, groups * kg).
+ */
+#ifndef SIDE
+#define SIDE 16 /* a group is SIDE x SIDE work-items: 16 or 8 */
+#endif
+#define TILE (4 * SIDE)
+#define GROUP (SIDE * SIDE)
+#define STEP 16
+
+__kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void
+conv2d_local_filter(__global const float *restrict x, __global const float *restrict dy,
+                    __global float *restrict part, int N, int slice_pixels, int groups, int H,
+                    int W, int cg, int OH, int OW, int kg, int R, int S, int h_stride, int h_pad,
+                    int h_dilation, int w_stride, int w_pad, int w_dilation)
+{
+    __local float ys[STEP][TILE], xs[STEP][TILE];
+    __local int pixel_h[STEP], pixel_w[STEP], pixel_n[STEP]; /* pixel_n -1: past the end */
+    const int lid = get_local_id(0), tx = lid % SIDE, ty = lid / SIDE;
+    const int columns = R * S * cg, tiles_j = (columns + TILE - 1) / TILE;
+    const int tiles_k = (kg + TILE - 1) / TILE, tile = get_group_id(0);
+    const int j0 = tile % tiles_j * TILE, k0 = tile / tiles_j % tiles_k * TILE;
+    const int group = tile / tiles_j / tiles_k, slice = get_group_id(1);
+    const int p_first = slice * slice_pixels;
+    const int p_end = min(N * OH * OW, p_first + slice_pixels);
+
+    /* GROUP is a multiple of TILE: this work-item always loads the same column and filter. */
+    const int column = j0 + lid % TILE, filter = k0 + lid % TILE;
+    const int tap = column / cg, c = column % cg;
+    const int tap_h = tap / S * h_dilation, tap_w = tap % S * w_dilation;
+    float4 acc[4];
+    for (int i = 0; i < 4; i++)
+        acc[i] = (float4)(0.0f);
+    for (int p0 = p_first; p0 < p_end; p0 += STEP) {
+        if (lid < STEP) {
+            const int p = p0 + lid, q = p % (OH * OW);
+            pixel_n[lid] = p < p_end ? p / (OH * OW) : -1;
+            pixel_h[lid] = q / OW;
+            pixel_w[lid] = q % OW;
+        }
+        barrier(CLK_LOCAL_MEM_FENCE);
+        for (int m = lid / TILE; m < STEP; m += GROUP / TILE) {
+            const int n = pixel_n[m], oh = pixel_h[m], ow = pixel_w[m];
+            const int h = oh * h_stride - h_pad + tap_h, w = ow * w_stride - w_pad + tap_w;
+            const int inside =
+                n >= 0 && column < columns && (uint)h < (uint)H && (uint)w < (uint)W;
+            xs[m][lid % TILE] =
+                inside ? x[(((size_t)n * H + h) * W + w) * groups * cg + group * cg + c] : 0.0f;
+            ys[m][lid % TILE] =
+                n >= 0 && filter < kg
+                    ? dy[(((size_t)n * OH + oh) * OW + ow) * groups * kg + group * kg + filter]
+                    : 0.0f;
+        }
+        barrier(CLK_LOCAL_MEM_FENCE);
+#pragma unroll
+        for (int m = 0; m < STEP; m++) {
+            const float4 xv = vload4(tx, xs[m]);
+#pragma unroll
+            for (int i = 0; i < 4; i++)
+                acc[i] = fma((float4)(ys[m][ty + i * SIDE]), xv, acc[i]);
+        }
+    }
+    for (int i = 0; i < 4; i++) {
+        const int k = k0 + ty + i * SIDE;
+        const float lane[4] = {acc[i].x, acc[i].y, acc[i].z, acc[i].w};
+        for (int j = 0; j < 4; j++)
+            if (k < kg && j0 + 4 * tx + j < columns)
+                part[((size_t)slice * groups * kg + group * kg + k) * columns + j0 + 4 * tx + j] =
+                    lane[j];
+    }
+}
+
+__kernel void conv2d_local_filter_sum(__global const float *restrict part,
+                                      __global float *restrict dw, int slices, int k_count, int cg,
+                                      int taps)
+{
+    const int j = get_global_id(0), k = get_global_id(1), columns = cg * taps;
+    if (j >= columns || k >= k_count)
+        return;
+    float sum = 0.0f;
+    for (int s = 0; s < slices; s++)
+        sum += part[((size_t)s * k_count + k) * columns + j];
+    dw[(size_t)k * columns + j % cg * taps + j / cg] = sum;
+}

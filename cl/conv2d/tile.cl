@@ -1,0 +1,125 @@
+/* Convolution on a CPU device: forward, and the gradient of the input, as one sum over taps.
+ *
+ *   y[n, oh, ow, k] = bias[k] + sum_{i < nr, j < ns, d} x[n, ih, iw, d] * f[k, r, s, d]
+ *   for the output pixels of one class,   oh = h_class + h_out * qh,  0 <= qh < QH
+ *   where                                 ih = h_mul * qh + h_first + h_step * i
+ *                                         r  = r_first + r_step * i
+ *   and likewise along the width; pixels of x outside the image are 0.
+ *
+ * Forward is one class: h_class 0, h_out 1, h_mul the stride, h_first -pad, h_step the dilation.
+ * For the gradient of the input x is the gradient of the output, f the filters with k and c
+ * exchanged, and the pixels of each remainder modulo the stride are a class: they share the taps
+ * that reach them, so no product is wasted.  A class without taps writes 0.
+ *
+ *   x  [N][IH][IW][x_channels]   the group's channels from group * depth on
+ *   u  zeros, bias and panels as conv2d/pack.cl leaves them: panel [R*S][depth][KB]
+ *   y  [N][OH][OW][y_channels]   the group's channels from group * width on
+ *
+ * Pixels are numbered with the image slowest (major 0), or fastest (major 1): then all pixels of a
+ * tile see the same border, and taps outside the image are skipped for the whole tile.
+ *
+ * Launch: global size (ceil(N * QH * QW / MR), panels), local size 1.  One work-item: MR pixels x KB
+ * output channels in registers, no local memory.
+ */
+#ifndef MR
+#define MR 6 /* pixels of a tile */
+#endif
+#ifndef NV
+#define NV 4 /* float16 vectors of a tile: MR * NV accumulators */
+#endif
+#define KB (16 * NV)
+
+/* A vector, or what of it lies before the end of the channels. */
+void conv2d_store(float16 v, __global float *to, int count)
+{
+    if (count >= 16) {
+        vstore16(v, 0, to);
+    } else {
+        float lane[16];
+        vstore16(v, 0, lane);
+        for (int i = 0; i < count; i++)
+            to[i] = lane[i];
+    }
+}
+
+__kernel void conv2d_tile(__global const float *restrict x, __global const float *restrict u,
+                          __global float *restrict y, int major, int N, int QH, int QW, int zeros,
+                          int panels, int blocks, int depth, int width, int S, int taps, int IH,
+                          int IW, int x_channels, int OH, int OW, int y_channels, int h_mul,
+                          int h_first, int h_step, int r_first, int r_step, int nr, int h_class,
+                          int h_out, int w_mul, int w_first, int w_step, int s_first, int s_step,
+                          int ns, int w_class, int w_out)
+{
+    const int p0 = (int)get_global_id(0) * MR, panel = get_global_id(1);
+    const int pixels = N * QH * QW, group = panel / blocks;
+    if (p0 >= pixels || panel >= panels)
+        return;
+    __global const float *xg = x + group * depth;
+    int ih[MR], iw[MR];
+    size_t image[MR], to[MR];
+    {
+        const int first = major ? p0 / N : p0 % (QH * QW);
+        int n = major ? p0 % N : p0 / (QH * QW), qh = first / QW, qw = first % QW;
+#pragma unroll
+        for (int i = 0; i < MR; i++) {
+            ih[i] = qh * h_mul + h_first;
+            iw[i] = qw * w_mul + w_first;
+            image[i] = (size_t)n * IH * IW * x_channels;
+            to[i] = ((size_t)n * OH + h_class + h_out * qh) * OW + w_class + w_out * qw;
+            if (p0 + i + 1 < pixels) { /* the last pixel stands in for those past the end */
+                const int next = major ? ++n == N : 1; /* the next position of an image */
+                n = major && next ? 0 : n;
+                qw += next;
+                qh += qw == QW;
+                qw = qw == QW ? 0 : qw;
+                n += qh == QH;
+                qh = qh == QH ? 0 : qh;
+            }
+        }
+    }
+    float16 acc[MR][NV];
+#pragma unroll
+    for (int i = 0; i < MR; i++)
+#pragma unroll
+        for (int j = 0; j < NV; j++)
+            acc[i][j] = vload16(j, u + zeros + panel * KB);
+    __global const float *f = u + zeros + panels * KB + (size_t)panel * taps * depth * KB;
+    for (int a = 0; a < nr; a++)
+        for (int b = 0; b < ns; b++) {
+            __global const float *from[MR];
+            int any = 0;
+#pragma unroll
+            for (int i = 0; i < MR; i++) {
+                const int h = ih[i] + a * h_step, w = iw[i] + b * w_step;
+                const int inside = (uint)h < (uint)IH && (uint)w < (uint)IW;
+                from[i] = inside ? xg + image[i] + (size_t)(h * IW + w) * x_channels : u;
+                any |= inside;
+            }
+            if (!any)
+                continue;
+            __global const float *row =
+                f + (size_t)((r_first + a * r_step) * S + s_first + b * s_step) * depth * KB;
+#pragma unroll 1
+            for (int d = 0; d < depth; d++) {
+                float16 fv[NV];
+#pragma unroll
+                for (int j = 0; j < NV; j++)
+                    fv[j] = vload16(j, row + (size_t)d * KB);
+#pragma unroll
+                for (int i = 0; i < MR; i++) {
+                    const float16 xv = (float16)(from[i][d]);
+#pragma unroll
+                    for (int j = 0; j < NV; j++)
+                        acc[i][j] = fma(xv, fv[j], acc[i][j]);
+                }
+            }
+        }
+    const int k0 = panel % blocks * KB;
+#pragma unroll
+    for (int i = 0; i < MR; i++)
+#pragma unroll
+        for (int j = 0; j < NV; j++)
+            if (p0 + i < pixels)
+                conv2d_store(acc[i][j], y + to[i] * y_channels + group * width + k0 + 16 * j,
+                             width - k0 - 16 * j);
+}

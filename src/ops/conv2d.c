@@ -1,0 +1,241 @@
+/* Two-dimensional convolution (cross-correlation, as in every framework), channels last. */
+#include "ops/conv2d/conv2d.h"
+
+#include <stdio.h>
+
+/* Best first.  The parameter impl names one by its place, from 1. */
+static const conv2d_impl *const implementations[] = {&conv2d_tile, &conv2d_local, &conv2d_plain};
+enum { IMPL_COUNT = sizeof implementations / sizeof implementations[0] };
+
+/* Slices of the gradient of the bias: fixed, so that its sum has one order. */
+enum { BIAS_SLICES = 64 };
+
+#define PARAM(name, low, high, preset)                                                             \
+    {                                                                                              \
+#name, LIMN_PARAM_INT, offsetof(conv2d_params, name), preset, low, high                    \
+    }
+static const limn_param_spec params_table[] = {
+    PARAM(stride, 1, 1024, 1),  PARAM(stride_w, 0, 1024, 0),   PARAM(pad, 0, 1024, 0),
+    PARAM(pad_w, -1, 1024, -1), PARAM(dilation, 1, 1024, 1),   PARAM(dilation_w, 0, 1024, 0),
+    PARAM(groups, 1, 65536, 1), PARAM(impl, 0, IMPL_COUNT, 0), {.name = NULL},
+};
+#undef PARAM
+
+/* ---- shape ---------------------------------------------------------------------------------- */
+
+static conv2d_axis make_axis(int64_t in, int64_t kernel, int64_t stride, int64_t pad,
+                             int64_t dilation)
+{
+    conv2d_axis a = {(int)in, 0, (int)kernel, (int)stride, (int)pad, (int)dilation};
+    const int64_t room = in + 2 * pad - dilation * (kernel - 1) - 1;
+    a.out = room < 0 ? 0 : (int)(room / stride + 1);
+    return a;
+}
+
+static conv2d_shape make_shape(const void *params, const limn_desc *in, int in_count)
+{
+    const conv2d_params *p = params;
+    const limn_desc *x = &in[0], *w = &in[1];
+    conv2d_shape s = {.n = (int)x->dim[0], .groups = (int)p->groups, .bias = in_count == 3};
+    s.cg = (int)w->dim[1];
+    s.kg = (int)(w->dim[0] / p->groups);
+    s.h = make_axis(x->dim[1], w->dim[2], p->stride, p->pad, p->dilation);
+    s.w = make_axis(x->dim[2], w->dim[3], p->stride_w ? p->stride_w : p->stride,
+                    p->pad_w >= 0 ? p->pad_w : p->pad, p->dilation_w ? p->dilation_w : p->dilation);
+    s.taps = s.h.kernel * s.w.kernel;
+    return s;
+}
+
+/* What is wrong with the inputs, or NULL. */
+static const char *shape_fault(const conv2d_params *p, const limn_desc *in, int in_count)
+{
+    const limn_desc *x = &in[0], *w = &in[1];
+    for (int i = 0; i < in_count; i++) {
+        if (in[i].dtype != LIMN_F32 || in[i].rank != (i < 2 ? 4 : 1))
+            return "wants floats: x [N,H,W,C], filters [K,C/groups,R,S], bias [K]";
+        double count = 1;
+        for (int d = 0; d < in[i].rank; d++) {
+            if (in[i].dim[d] < 1)
+                return "an extent is 0";
+            count *= (double)in[i].dim[d];
+        }
+        if (i == 1 && count > INT32_MAX)
+            return "the filters have more than 2^31 elements";
+    }
+    if ((double)x->dim[1] * (double)x->dim[2] * (double)x->dim[3] > INT32_MAX)
+        return "an image has more than 2^31 elements";
+    if ((double)x->dim[0] * ((double)x->dim[1] + 2 * 1024) * ((double)x->dim[2] + 2 * 1024) >
+        INT32_MAX)
+        return "the batch has too many pixels; use a smaller batch";
+    if (w->dim[0] % p->groups != 0)
+        return "groups must divide the number of filters";
+    if (w->dim[1] * p->groups != x->dim[3])
+        return "the filters' channels times groups must be the input's channels";
+    if (in_count == 3 && in[2].dim[0] != w->dim[0])
+        return "the bias must have one value for each filter";
+    return NULL;
+}
+
+static const conv2d_impl *choose(limn_device *device, const conv2d_params *p, const conv2d_shape *s,
+                                 conv2d_direction direction)
+{
+    if (p->impl > 0)
+        return implementations[p->impl - 1];
+    const limn_device_limits *limits = limn_device_get_limits(device);
+    int i = 0;
+    while (i < IMPL_COUNT - 1 && implementations[i]->accepts(limits, s, direction))
+        i++;
+    return implementations[i];
+}
+
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+static size_t scratch_of(limn_device *device, const conv2d_params *p, const conv2d_shape *s,
+                         conv2d_direction direction)
+{
+    return choose(device, p, s, direction)->scratch(limn_device_get_limits(device), s, direction);
+}
+
+static limn_status plan(limn_device *device, const void *params, const limn_desc *in, int in_count,
+                        limn_op_plan *out)
+{
+    const conv2d_params *p = params;
+    limn_context *ctx = limn_device_context(device);
+    char x_text[64], w_text[64], where[160];
+    snprintf(where, sizeof where, "%s, filters %s", limn_desc_text(&in[0], x_text, sizeof x_text),
+             limn_desc_text(&in[1], w_text, sizeof w_text));
+    const char *fault = shape_fault(p, in, in_count);
+    if (fault)
+        return limn_fail(ctx, LIMN_BAD_USAGE, "bad convolution", where, "%s", fault);
+    const conv2d_shape s = make_shape(params, in, in_count);
+    if (s.h.out < 1 || s.w.out < 1)
+        return limn_fail(ctx, LIMN_BAD_USAGE, "bad convolution", where,
+                         "the filters reach beyond the padded image");
+    for (int d = CONV2D_FORWARD; p->impl > 0 && d <= CONV2D_FILTER; d++) {
+        const conv2d_impl *impl = implementations[p->impl - 1];
+        const char *why = impl->accepts(limn_device_get_limits(device), &s, (conv2d_direction)d);
+        if (why)
+            return limn_fail(ctx, LIMN_BAD_USAGE, "bad convolution", where,
+                             "implementation %d (%s) declines: %s", (int)p->impl, impl->name, why);
+    }
+    out->out_count = 1;
+    out->out[0] = limn_desc_make(LIMN_F32, 4, s.n, s.h.out, s.w.out, in[1].dim[0]);
+    out->forward_scratch = scratch_of(device, p, &s, CONV2D_FORWARD);
+    out->backward_scratch =
+        larger(scratch_of(device, p, &s, CONV2D_DATA), scratch_of(device, p, &s, CONV2D_FILTER));
+    if (s.bias)
+        out->backward_scratch =
+            larger(out->backward_scratch, sizeof(float) * BIAS_SLICES * (size_t)in[1].dim[0]);
+    const double tensors = (double)limn_desc_count(&in[0]) + (double)limn_desc_count(&in[1]) +
+                           (double)limn_desc_count(&out->out[0]);
+    out->flops = 2.0 * (double)limn_desc_count(&out->out[0]) * s.cg * s.taps;
+    out->bytes = sizeof(float) * tensors;
+    out->backward_flops = 2 * out->flops;
+    out->backward_bytes = 2 * out->bytes;
+    return LIMN_OK;
+}
+
+/* ---- running -------------------------------------------------------------------------------- */
+
+static conv2d_shape shape_of_run(const limn_op_run *r)
+{
+    limn_desc in[3];
+    for (int i = 0; i < r->in_count; i++)
+        in[i] = r->in[i]->desc;
+    return make_shape(r->params, in, r->in_count);
+}
+
+static limn_status forward(const limn_op_run *r)
+{
+    const conv2d_shape s = shape_of_run(r);
+    const conv2d_call call = {
+        .device = r->device,
+        .shape = &s,
+        .x = r->in[0]->buffer,
+        .w = r->in[1]->buffer,
+        .bias = s.bias ? r->in[2]->buffer : NULL,
+        .result = r->out[0]->buffer,
+        .scratch = r->scratch,
+    };
+    return choose(r->device, r->params, &s, CONV2D_FORWARD)->run(&call, CONV2D_FORWARD);
+}
+
+static limn_status bias_gradient(const limn_op_run *r, const conv2d_shape *s)
+{
+    const bool vectors = limn_device_get_limits(r->device)->is_cpu && s->groups * s->kg % 16 == 0;
+    const int k = s->groups * s->kg, pixels = s->n * s->h.out * s->w.out, width = vectors ? 16 : 1;
+    const limn_grid grid = {{(size_t)(k / width), BIAS_SLICES, 1}, {0, 0, 0}};
+    const limn_status status =
+        LIMN_LAUNCH(r->device, "conv2d_bias_part", vectors ? "-DVEC=16" : "", grid,
+                    limn_in(r->grad_out[0]->buffer), limn_out(r->scratch), limn_int(pixels),
+                    limn_int(BIAS_SLICES), limn_int(k));
+    if (status != LIMN_OK)
+        return status;
+    return LIMN_LAUNCH(r->device, "conv2d_bias_sum", "", limn_grid_1d((size_t)k),
+                       limn_in(r->scratch), limn_out(r->grad_in[2]->buffer), limn_int(BIAS_SLICES),
+                       limn_int(k));
+}
+
+static limn_status backward(const limn_op_run *r)
+{
+    const conv2d_shape s = shape_of_run(r);
+    static const conv2d_direction directions[2] = {CONV2D_DATA, CONV2D_FILTER};
+    for (int i = 0; i < 2; i++) {
+        if (!r->grad_in[i])
+            continue;
+        const conv2d_call call = {
+            .device = r->device,
+            .shape = &s,
+            .x = i == 1 ? r->in[0]->buffer : NULL,
+            .w = i == 0 ? r->in[1]->buffer : NULL,
+            .dy = r->grad_out[0]->buffer,
+            .result = r->grad_in[i]->buffer,
+            .scratch = r->scratch,
+        };
+        const limn_status status =
+            choose(r->device, r->params, &s, directions[i])->run(&call, directions[i]);
+        if (status != LIMN_OK)
+            return status;
+    }
+    return s.bias && r->grad_in[2] ? bias_gradient(r, &s) : LIMN_OK;
+}
+
+static void forward_reference(const limn_op_reference *r)
+{
+    const conv2d_shape s = make_shape(r->params, r->in_desc, r->in_count);
+    conv2d_reference_forward(&s, r);
+}
+
+static void backward_reference(const limn_op_reference *r)
+{
+    const conv2d_shape s = make_shape(r->params, r->in_desc, r->in_count);
+    conv2d_reference_backward(&s, r);
+}
+
+static const limn_op_example example = {
+    .params = "stride=2 pad=1",
+    .in_count = 3,
+    .in = {{LIMN_F32, 4, {2, 7, 6, 20}}, {LIMN_F32, 4, {18, 20, 3, 3}}, {LIMN_F32, 1, {18}}},
+    .tolerance = 1e-5, /* sums of 180 products */
+};
+
+const limn_op limn_op_conv2d = {
+    .name = "conv2d",
+    .formula = "y[n,oh,ow,k] = bias[k] + sum_{r,s,c} x[n, oh*stride-pad+r*dilation, "
+               "ow*stride-pad+s*dilation, c] * w[k,c,r,s]",
+    .params_size = sizeof(conv2d_params),
+    .params = params_table,
+    .min_in = 2,
+    .max_in = 3,
+    .backward_in = 3,
+    .differentiable = 7,
+    .plan = plan,
+    .forward = forward,
+    .backward = backward,
+    .forward_reference = forward_reference,
+    .backward_reference = backward_reference,
+    .example = &example,
+};

@@ -1,0 +1,129 @@
+/* Pixel classes and packed filters: what the two tiled implementations share. */
+#include "ops/conv2d/conv2d.h"
+
+#include <stdio.h>
+
+int conv2d_class_count(const conv2d_axis *axis, conv2d_direction direction)
+{
+    return direction == CONV2D_DATA ? axis->stride : 1;
+}
+
+conv2d_class conv2d_class_make(const conv2d_axis *axis, conv2d_direction direction, int index)
+{
+    if (direction == CONV2D_FORWARD)
+        return (conv2d_class){.count = axis->out,
+                              .out = 1,
+                              .mul = axis->stride,
+                              .first = -axis->pad,
+                              .step = axis->dilation,
+                              .tap_step = 1,
+                              .taps = axis->kernel};
+    /* Input position i = index + stride * q meets output (i + pad - r * dilation) / stride, where
+     * that division is exact: r = tap_first, tap_first + tap_step, ... */
+    conv2d_class c = {.cls = index, .out = axis->stride, .mul = 1};
+    c.count = axis->in > index ? (axis->in - 1 - index) / axis->stride + 1 : 0;
+    int r = 0;
+    while (r < axis->kernel && (index + axis->pad - r * axis->dilation) % axis->stride != 0)
+        r++;
+    if (r == axis->kernel)
+        return c;
+    c.tap_first = r;
+    c.tap_step = 1;
+    while (c.tap_step * axis->dilation % axis->stride != 0)
+        c.tap_step++;
+    c.taps = (axis->kernel - 1 - r) / c.tap_step + 1;
+    c.first = (index + axis->pad - r * axis->dilation) / axis->stride;
+    c.step = -(c.tap_step * axis->dilation / axis->stride);
+    return c;
+}
+
+/* Channels that the sum runs over, channels of the result, of one group. */
+static int depth_of(const conv2d_shape *s, conv2d_direction d)
+{
+    return d == CONV2D_DATA ? s->kg : s->cg;
+}
+
+static int width_of(const conv2d_shape *s, conv2d_direction d)
+{
+    return d == CONV2D_DATA ? s->cg : s->kg;
+}
+
+static int blocks_of(const conv2d_shape *s, conv2d_direction d, int kb)
+{
+    return (width_of(s, d) + kb - 1) / kb;
+}
+
+/* Zeros that stand for a pixel outside the image: one pixel's depth, in whole cache lines. */
+static int zeros_of(const conv2d_shape *s, conv2d_direction d)
+{
+    return (depth_of(s, d) + 15) / 16 * 16;
+}
+
+size_t conv2d_packed_floats(const conv2d_shape *s, conv2d_direction direction, int kb)
+{
+    const size_t rows = 1 + (size_t)s->taps * (size_t)depth_of(s, direction);
+    const size_t panels = (size_t)s->groups * (size_t)blocks_of(s, direction, kb);
+    return (size_t)zeros_of(s, direction) + panels * (size_t)kb * rows;
+}
+
+limn_status conv2d_pack(const conv2d_call *call, conv2d_direction direction, int nv)
+{
+    const conv2d_shape *s = call->shape;
+    const int blocks = blocks_of(s, direction, 16 * nv), panels = s->groups * blocks;
+    const int depth = depth_of(s, direction), zeros = zeros_of(s, direction);
+    const limn_grid grid = {{(size_t)depth, (size_t)panels, 1}, {1, 1, 1}};
+    char defines[32];
+    snprintf(defines, sizeof(defines), "-DNV=%d", nv);
+    if (direction == CONV2D_DATA)
+        return LIMN_LAUNCH(call->device, "conv2d_pack_data", defines, grid, limn_in(call->w),
+                           limn_out(call->scratch), limn_int(zeros), limn_int(panels),
+                           limn_int(blocks), limn_int(s->kg), limn_int(s->cg), limn_int(s->taps));
+    return LIMN_LAUNCH(call->device, "conv2d_pack_forward", defines, grid, limn_in(call->w),
+                       limn_in(call->bias ? call->bias : call->w), limn_out(call->scratch),
+                       limn_int(call->bias != NULL), limn_int(zeros), limn_int(panels),
+                       limn_int(blocks), limn_int(s->kg), limn_int(s->cg), limn_int(s->taps));
+}
+
+void conv2d_class_args(const conv2d_shape *s, conv2d_direction direction, int kb,
+                       const conv2d_class *h, const conv2d_class *w, limn_arg *args)
+{
+    const bool data = direction == CONV2D_DATA;
+    const int depth = depth_of(s, direction), width = width_of(s, direction);
+    const int blocks = blocks_of(s, direction, kb);
+    const int values[CONV2D_CLASS_ARGS] = {
+        s->n,
+        h->count,
+        w->count,
+        zeros_of(s, direction),
+        s->groups * blocks,
+        blocks,
+        depth,
+        width,
+        s->w.kernel,
+        s->taps,
+        data ? s->h.out : s->h.in,
+        data ? s->w.out : s->w.in,
+        s->groups * depth,
+        data ? s->h.in : s->h.out,
+        data ? s->w.in : s->w.out,
+        s->groups * width,
+        h->mul,
+        h->first,
+        h->step,
+        h->tap_first,
+        h->tap_step,
+        h->taps,
+        h->cls,
+        h->out,
+        w->mul,
+        w->first,
+        w->step,
+        w->tap_first,
+        w->tap_step,
+        w->taps,
+        w->cls,
+        w->out,
+    };
+    for (int i = 0; i < CONV2D_CLASS_ARGS; i++)
+        args[i] = limn_int(values[i]);
+}

@@ -1,0 +1,90 @@
+/* Convolution inside: its shape, its three directions and its implementations. */
+#ifndef LIMN_OPS_CONV2D_CONV2D_H
+#define LIMN_OPS_CONV2D_CONV2D_H
+
+#include "ops/op.h"
+
+/** The op's parameters.  One number serves both axes; the _w forms, where given, the width. */
+typedef struct conv2d_params {
+    int64_t stride, stride_w; /**< stride_w, dilation_w 0: as along the height */
+    int64_t pad, pad_w;       /**< pad_w -1: as along the height */
+    int64_t dilation, dilation_w;
+    int64_t groups;
+    int64_t impl; /**< 0: the first that accepts; else 1 + its place in the list */
+} conv2d_params;
+
+/** One axis: output position o and tap r meet at input position o * stride - pad + r * dilation. */
+typedef struct conv2d_axis {
+    int in, out, kernel, stride, pad, dilation;
+} conv2d_axis;
+
+typedef struct conv2d_shape {
+    int n, groups;
+    int cg, kg; /**< input and output channels of one group */
+    conv2d_axis h, w;
+    int taps; /**< h.kernel * w.kernel */
+    bool bias;
+} conv2d_shape;
+
+typedef enum conv2d_direction {
+    CONV2D_FORWARD, /**< output from input, filters, bias */
+    CONV2D_DATA,    /**< gradient of the input */
+    CONV2D_FILTER   /**< gradient of the filters */
+} conv2d_direction;
+
+/** What a direction reads and writes.  Buffers a direction does not use are NULL. */
+typedef struct conv2d_call {
+    limn_device *device;
+    const conv2d_shape *shape;
+    const limn_buffer *x, *w, *bias, *dy;
+    limn_buffer *result;  /**< y, dx or dw: overwritten whole */
+    limn_buffer *scratch; /**< NULL where `scratch` says 0 */
+} conv2d_call;
+
+/** One way to compute all three directions. */
+typedef struct conv2d_impl {
+    const char *name;
+    /** NULL, or why it declines: part of a sentence such as "fewer than 8 filters in a group". */
+    const char *(*accepts)(const limn_device_limits *limits, const conv2d_shape *shape,
+                           conv2d_direction direction);
+    size_t (*scratch)(const limn_device_limits *limits, const conv2d_shape *shape,
+                      conv2d_direction direction);
+    limn_status (*run)(const conv2d_call *call, conv2d_direction direction);
+} conv2d_impl;
+
+extern const conv2d_impl conv2d_plain; /**< any shape, one work-item an element */
+extern const conv2d_impl conv2d_tile;  /**< CPU devices: register tiles */
+extern const conv2d_impl conv2d_local; /**< GPUs: tiles in local memory */
+
+/* ---- classes of pixels, shared by conv2d_tile and conv2d_local ------------------------------ */
+
+/** Along one axis: result position cls + out * q takes source position mul * q + first + step * i
+ *  through tap tap_first + tap_step * i, for i < taps and q < count. */
+typedef struct conv2d_class {
+    int count, cls, out;
+    int mul, first, step;
+    int tap_first, tap_step, taps;
+} conv2d_class;
+
+/** How many classes the pixels of the result fall into: 1, or the stride for CONV2D_DATA. */
+int conv2d_class_count(const conv2d_axis *axis, conv2d_direction direction);
+/** Class number `index`; `count` may be 0. */
+conv2d_class conv2d_class_make(const conv2d_axis *axis, conv2d_direction direction, int index);
+
+/** Floats of zeros, bias and panels that conv2d/pack.cl writes with panels of `kb` channels. */
+size_t conv2d_packed_floats(const conv2d_shape *shape, conv2d_direction direction, int kb);
+/** Rearranges the filters (and the bias) into call->scratch; kb = 16 * nv. */
+limn_status conv2d_pack(const conv2d_call *call, conv2d_direction direction, int nv);
+
+enum { CONV2D_CLASS_ARGS = 32 };
+/** Fills the CONV2D_CLASS_ARGS arguments that follow (x, u, y, ...) in both kernels: N, QH, QW,
+ *  zeros, panels, ... w_out. */
+void conv2d_class_args(const conv2d_shape *shape, conv2d_direction direction, int kb,
+                       const conv2d_class *h, const conv2d_class *w, limn_arg *args);
+
+/* ---- reference ------------------------------------------------------------------------------ */
+
+void conv2d_reference_forward(const conv2d_shape *shape, const limn_op_reference *r);
+void conv2d_reference_backward(const conv2d_shape *shape, const limn_op_reference *r);
+
+#endif

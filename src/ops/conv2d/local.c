@@ -1,0 +1,148 @@
+/* GPUs: implicit matrix products with tiles in local memory. */
+#include "ops/conv2d/conv2d.h"
+
+#include <stdio.h>
+
+enum {
+    STEP = 16,           /* terms of the sum in local memory at a time */
+    MAX_CLASSES = 256,   /* launches that one gradient of the input may take */
+    GROUPS_PER_UNIT = 8, /* work-groups a compute unit is to have, filter gradient */
+    SLICE_PIXELS = 256,  /* fewest pixels of a slice of the filter gradient */
+    MAX_PART_BYTES = 64 * 1024 * 1024
+};
+
+/* Work-items along the side of a group: the larger that the device can run, or 0. */
+static int side_for(const limn_device_limits *limits)
+{
+    for (int side = 16; side >= 8; side /= 2) {
+        const size_t group = (size_t)side * (size_t)side;
+        const uint64_t local = sizeof(float) * STEP * (2 * 4 * (uint64_t)side + 4);
+        if (group <= limits->max_work_group && group <= limits->max_work_item[0] &&
+            local <= limits->local_memory)
+            return side;
+    }
+    return 0;
+}
+
+static size_t tiles(int count, int side)
+{
+    return (size_t)((count + 4 * side - 1) / (4 * side));
+}
+
+static size_t columns_of(const conv2d_shape *s)
+{
+    return (size_t)s->taps * (size_t)s->cg;
+}
+
+/* Pixels of one slice of the filter gradient: enough slices to fill the device, each long enough
+ * to be worth its partial sums, a multiple of STEP. */
+static int slice_pixels(const limn_device_limits *limits, const conv2d_shape *s)
+{
+    const int side = side_for(limits), pixels = s->n * s->h.out * s->w.out;
+    const size_t groups = (size_t)s->groups * tiles(s->kg, side) * tiles((int)columns_of(s), side);
+    const size_t bytes = sizeof(float) * (size_t)s->groups * (size_t)s->kg * columns_of(s);
+    size_t slices = GROUPS_PER_UNIT * (size_t)limits->compute_units / groups + 1;
+    if (slices > MAX_PART_BYTES / bytes)
+        slices = MAX_PART_BYTES / bytes;
+    if (slices > (size_t)(pixels / SLICE_PIXELS))
+        slices = (size_t)(pixels / SLICE_PIXELS);
+    if (slices < 1)
+        slices = 1;
+    const size_t per = ((size_t)pixels + slices - 1) / slices;
+    return (int)((per + STEP - 1) / STEP * STEP);
+}
+
+static size_t slice_count(const limn_device_limits *limits, const conv2d_shape *s)
+{
+    const int per = slice_pixels(limits, s), pixels = s->n * s->h.out * s->w.out;
+    return (size_t)((pixels - 1) / per + 1);
+}
+
+static size_t local_scratch(const limn_device_limits *limits, const conv2d_shape *s,
+                            conv2d_direction direction)
+{
+    if (direction == CONV2D_FILTER)
+        return sizeof(float) * slice_count(limits, s) * (size_t)s->groups * (size_t)s->kg *
+               columns_of(s);
+    return sizeof(float) * conv2d_packed_floats(s, direction, 4 * side_for(limits));
+}
+
+static const char *local_accepts(const limn_device_limits *limits, const conv2d_shape *s,
+                                 conv2d_direction direction)
+{
+    if (side_for(limits) == 0)
+        return "the device runs no group of 64 work-items with 5 KiB of local memory";
+    if (direction == CONV2D_DATA && (int64_t)s->h.stride * s->w.stride > MAX_CLASSES)
+        return "the strides make more than 256 classes of pixels";
+    if (s->groups > 1 && (direction == CONV2D_DATA ? s->cg : s->kg) < 8)
+        return "a group has fewer than 8 channels";
+    if (conv2d_packed_floats(s, direction, 64) > INT32_MAX)
+        return "the filters are too large";
+    return NULL;
+}
+
+static limn_status run_classes(const conv2d_call *call, conv2d_direction direction)
+{
+    const conv2d_shape *s = call->shape;
+    const int side = side_for(limn_device_get_limits(call->device)), kb = 4 * side;
+    const size_t group = (size_t)side * (size_t)side;
+    const size_t blocks = tiles(direction == CONV2D_DATA ? s->cg : s->kg, side);
+    char defines[32];
+    snprintf(defines, sizeof(defines), "-DSIDE=%d", side);
+    limn_status status = conv2d_pack(call, direction, kb / 16);
+    if (status != LIMN_OK)
+        return status;
+    const int h_count = conv2d_class_count(&s->h, direction);
+    const int w_count = conv2d_class_count(&s->w, direction);
+    for (int i = 0; i < h_count * w_count; i++) {
+        const conv2d_class h = conv2d_class_make(&s->h, direction, i / w_count);
+        const conv2d_class w = conv2d_class_make(&s->w, direction, i % w_count);
+        limn_arg args[3 + CONV2D_CLASS_ARGS] = {
+            limn_in(direction == CONV2D_DATA ? call->dy : call->x), limn_in(call->scratch),
+            limn_out(call->result)};
+        conv2d_class_args(s, direction, kb, &h, &w, args + 3);
+        const limn_grid grid = {
+            {tiles(s->n * h.count * w.count, side) * group, (size_t)s->groups * blocks, 1},
+            {group, 1, 1}};
+        status = limn_launch(call->device, "conv2d_local", defines, grid, args,
+                             sizeof(args) / sizeof(args[0]));
+        if (status != LIMN_OK)
+            return status;
+    }
+    return LIMN_OK;
+}
+
+static limn_status run_filter(const conv2d_call *call)
+{
+    const conv2d_shape *s = call->shape;
+    const limn_device_limits *limits = limn_device_get_limits(call->device);
+    const int side = side_for(limits);
+    const size_t group = (size_t)side * (size_t)side, slices = slice_count(limits, s);
+    const size_t k_count = (size_t)s->groups * (size_t)s->kg;
+    const limn_grid grid = {
+        {(size_t)s->groups * tiles(s->kg, side) * tiles((int)columns_of(s), side) * group, slices,
+         1},
+        {group, 1, 1}};
+    char defines[32];
+    snprintf(defines, sizeof(defines), "-DSIDE=%d", side);
+    const limn_status status = LIMN_LAUNCH(
+        call->device, "conv2d_local_filter", defines, grid, limn_in(call->x), limn_in(call->dy),
+        limn_out(call->scratch), limn_int(s->n), limn_int(slice_pixels(limits, s)),
+        limn_int(s->groups), limn_int(s->h.in), limn_int(s->w.in), limn_int(s->cg),
+        limn_int(s->h.out), limn_int(s->w.out), limn_int(s->kg), limn_int(s->h.kernel),
+        limn_int(s->w.kernel), limn_int(s->h.stride), limn_int(s->h.pad), limn_int(s->h.dilation),
+        limn_int(s->w.stride), limn_int(s->w.pad), limn_int(s->w.dilation));
+    if (status != LIMN_OK)
+        return status;
+    const limn_grid sum = {{columns_of(s), k_count, 1}, {0, 0, 0}};
+    return LIMN_LAUNCH(call->device, "conv2d_local_filter_sum", defines, sum,
+                       limn_in(call->scratch), limn_out(call->result), limn_int((int64_t)slices),
+                       limn_int((int64_t)k_count), limn_int(s->cg), limn_int(s->taps));
+}
+
+static limn_status local_run(const conv2d_call *call, conv2d_direction direction)
+{
+    return direction == CONV2D_FILTER ? run_filter(call) : run_classes(call, direction);
+}
+
+const conv2d_impl conv2d_local = {"local", local_accepts, local_scratch, local_run};

@@ -1,0 +1,85 @@
+#include "harness.h"
+
+/* One case: x [n,h,w,c], filters [k,c/groups,r,s], with or without bias. */
+#define CONV(params, n, h, w, c, k, cg, r, s)                                                      \
+    {                                                                                              \
+        params, 2, {LIMN_F4(n, h, w, c), LIMN_F4(k, cg, r, s)}, false                              \
+    }
+#define CONV_BIAS(params, n, h, w, c, k, cg, r, s)                                                 \
+    {                                                                                              \
+        params, 3, {LIMN_F4(n, h, w, c), LIMN_F4(k, cg, r, s), LIMN_F1(k)}, false                  \
+    }
+/* The same for every implementation: 1 tile, 2 local, 3 plain. */
+#define EVERY(conv, params, ...)                                                                   \
+    conv("impl=1 " params, __VA_ARGS__), conv("impl=2 " params, __VA_ARGS__),                      \
+        conv("impl=3 " params, __VA_ARGS__)
+
+static const limn_op_case cases[] = {
+    /* chosen by the device */
+    CONV_BIAS("pad=1", 2, 8, 8, 16, 16, 16, 3, 3),
+    CONV("groups=12 pad=1", 2, 5, 5, 12, 12, 1, 3, 3), /* depthwise */
+    CONV("groups=6", 1, 4, 4, 12, 18, 2, 2, 3),
+    CONV_BIAS("stride=9 stride_w=9", 1, 20, 20, 16, 16, 16, 3, 3), /* 81 classes of pixels */
+    /* full tiles of 64, 32 and 16 channels */
+    EVERY(CONV_BIAS, "pad=1", 2, 5, 4, 4, 64, 4, 3, 3),
+    EVERY(CONV, "pad=1", 1, 3, 5, 64, 5, 64, 3, 3),
+    EVERY(CONV, "pad=1 stride=2", 2, 7, 6, 16, 32, 16, 3, 3),
+    EVERY(CONV, "pad=1", 6, 4, 4, 8, 16, 8, 3, 3), /* small images, several: taps skipped */
+    EVERY(CONV, "pad=1", 5, 2, 2, 32, 8, 32, 3, 3),
+    EVERY(CONV, "pad=1 stride=2", 4, 1, 1, 16, 16, 16, 3, 3),
+    /* ragged channels and pixels */
+    EVERY(CONV_BIAS, "pad=1", 1, 5, 5, 1, 10, 1, 3, 3),
+    EVERY(CONV_BIAS, "pad=2", 2, 6, 5, 3, 20, 3, 5, 5),
+    EVERY(CONV, "", 3, 4, 5, 20, 3, 20, 2, 2),
+    EVERY(CONV, "pad=1", 1, 9, 4, 5, 67, 5, 3, 3),
+    EVERY(CONV, "stride=3 pad=1", 2, 10, 11, 6, 33, 6, 3, 3),
+    /* 1x1, with and without stride: classes of pixels that no tap reaches */
+    EVERY(CONV, "", 2, 3, 4, 64, 96, 64, 1, 1),
+    EVERY(CONV, "stride=2", 2, 7, 6, 32, 48, 32, 1, 1),
+    EVERY(CONV, "pad=1 stride=3", 1, 5, 5, 16, 16, 16, 1, 1),
+    /* 7x7 stem, larger than the image, rectangular, dilated */
+    EVERY(CONV, "stride=2 pad=3", 1, 13, 12, 3, 20, 3, 7, 7),
+    EVERY(CONV, "pad=3", 5, 2, 3, 4, 16, 4, 7, 7),
+    EVERY(CONV_BIAS, "stride=2 stride_w=1 pad=0 pad_w=2 dilation=1 dilation_w=3", 2, 6, 9, 7, 17, 7,
+          2, 3),
+    EVERY(CONV, "dilation=2 pad=2", 1, 7, 7, 8, 20, 8, 3, 3),
+    EVERY(CONV, "dilation=2 stride=2 pad=1", 2, 8, 9, 16, 16, 16, 3, 3),
+    EVERY(CONV, "dilation=3 stride=2 pad=4", 1, 9, 8, 8, 16, 8, 3, 2),
+    EVERY(CONV, "dilation=4 stride=6 pad=3", 1, 13, 12, 8, 16, 8, 3, 3),
+    /* groups */
+    EVERY(CONV_BIAS, "groups=2 pad=1", 2, 4, 4, 32, 48, 16, 3, 3),
+    EVERY(CONV, "groups=3 stride=2 pad=1", 1, 5, 4, 60, 27, 20, 3, 3),
+    /* an input too large for one chunk of the gradient of the filters */
+    {"pad=1", 2, {LIMN_F4(40, 10, 10, 16), LIMN_F4(16, 16, 3, 3)}, false},
+};
+
+/* Two known answers: sums that can be seen by eye. */
+static int known_answers(limn_device *device)
+{
+    static const double image[9] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
+    static const double ones[4] = {1, 1, 1, 1};
+    static const double bias[1] = {0.5};
+    static const double window_sums[4] = {12.5, 16.5, 24.5, 28.5};
+    const double *const with_bias[3] = {image, ones, bias};
+    const limn_desc in[3] = {LIMN_F4(1, 3, 3, 1), LIMN_F4(1, 1, 2, 2), LIMN_F1(1)};
+    int wrong = limn_expect(device, "conv2d", "", 3, in, with_bias, window_sums, 0);
+
+    /* The filter is not flipped, rows come before columns, and padding is 0: the tap (0, 1) alone
+     * shifts the image by one row down, with pad 1 and a 3x3 filter. */
+    static const double up[9] = {0, 1, 0, 0, 0, 0, 0, 0, 0};
+    static const double shifted[9] = {0, 0, 0, 1, 2, 3, 4, 5, 6};
+    const double *const with_filter[2] = {image, up};
+    const limn_desc in_up[2] = {LIMN_F4(1, 3, 3, 1), LIMN_F4(1, 1, 3, 3)};
+    wrong += limn_expect(device, "conv2d", "pad=1", 2, in_up, with_filter, shifted, 0);
+    return wrong;
+}
+
+const limn_op_test limn_test_conv2d = {
+    .op = "conv2d",
+    .tolerance = 2e-6,
+    .backward_tolerance = 5e-6,
+    .reason = "sums of up to 576 (forward) and 4000 (filters) products in single precision, one "
+              "rounding each, errors partly cancel",
+    LIMN_CASES(cases),
+    .known_answers = known_answers,
+};
