@@ -30,6 +30,39 @@ void store_lanes(lanes value, __global float *to, int valid)
     for (int l = 0; l < valid; l++)
         to[l] = part[l];
 }
+
+int_lanes load_int_lanes(__global const int *from, int valid)
+{
+    if (valid >= 16)
+        return vload16(0, from);
+    int part[16];
+    for (int l = 0; l < 16; l++)
+        part[l] = l < valid ? from[l] : 0;
+    return vload16(0, part);
+}
+
+void store_int_lanes(int_lanes value, __global int *to, int valid)
+{
+    if (valid >= 16) {
+        vstore16(value, 0, to);
+        return;
+    }
+    int part[16];
+    vstore16(value, 0, part);
+    for (int l = 0; l < valid; l++)
+        to[l] = part[l];
+}
+
+/* mask ? yes : no, lane by lane; `mask` as comparisons give it. */
+lanes choose_lanes(int_lanes mask, lanes yes, lanes no)
+{
+    return select(no, yes, mask);
+}
+
+int_lanes choose_int_lanes(int_lanes mask, int_lanes yes, int_lanes no)
+{
+    return select(no, yes, mask);
+}
 #else
 typedef float lanes;
 typedef int int_lanes;
@@ -42,5 +75,25 @@ lanes load_lanes(__global const float *from, int valid)
 void store_lanes(lanes value, __global float *to, int valid)
 {
     *to = value;
+}
+
+int_lanes load_int_lanes(__global const int *from, int valid)
+{
+    return *from;
+}
+
+void store_int_lanes(int_lanes value, __global int *to, int valid)
+{
+    *to = value;
+}
+
+lanes choose_lanes(int_lanes mask, lanes yes, lanes no)
+{
+    return mask ? yes : no;
+}
+
+int_lanes choose_int_lanes(int_lanes mask, int_lanes yes, int_lanes no)
+{
+    return mask ? yes : no;
 }
 #endif
