@@ -287,16 +287,16 @@ static limn_status read_metadata(loading *l, const limn_model_params *overrides)
         memcpy(std, overrides->std, sizeof std);
     if ((overrides->has_mean || has_mean) && (overrides->has_std || has_std))
         limn_model_set_normalisation(m, mean, std);
-    if (!overrides->class_count || !overrides->classes)
+    if (!overrides->class_count || !m->info.class_count)
         return LIMN_OK;
-    if (m->info.class_count && overrides->class_count != m->info.class_count)
-        return limn_fail(m->ctx, LIMN_BAD_USAGE, "bad classes", NULL,
-                         "%d names given, the classifier has %d outputs", overrides->class_count,
-                         m->info.class_count);
+    if (overrides->class_count != m->info.class_count)
+        return limn_fail(m->ctx, LIMN_BAD_INPUT, "weights do not fit", l->path,
+                         "%d classes were asked for, the classifier has %d outputs",
+                         overrides->class_count, m->info.class_count);
+    if (!overrides->classes)
+        return LIMN_OK;
     m->class_names_given = true;
-    return m->info.class_count
-               ? limn_model_set_classes(m, overrides->class_count, overrides->classes)
-               : LIMN_OK;
+    return limn_model_set_classes(m, overrides->class_count, overrides->classes);
 }
 
 /* ---- load and save ------------------------------------------------------------------------------

@@ -10,10 +10,6 @@
 limn_status limn_npy_parse(limn_context *ctx, const char *path, const void *data, size_t size,
                            limn_npy **out);
 
-/** Writes a whole array.  The file appears whole or not at all. */
-limn_status limn_npy_write(limn_context *ctx, const char *path, const float *data, int rank,
-                           const int64_t *dim);
-
 /** Writes an array of known shape piece by piece, in constant memory. */
 typedef struct limn_npy_writer limn_npy_writer;
 
