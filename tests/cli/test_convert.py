@@ -5,9 +5,12 @@ import gzip
 import json
 import os
 import random
+import resource
 import shutil
+import signal
 import subprocess
 import tarfile
+import time
 
 from harness import Suite
 import pictures as p
@@ -390,8 +393,6 @@ def test_usage(t):
 
 
 def limit_size():
-    import resource
-    import signal
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
 
@@ -411,10 +412,30 @@ def test_disk(t):
     t.fails("unwritable place", t.run("convert", "auto", path, "-o", "/proc/x"), 1, "/proc/x")
 
 
+def test_interrupt(t):
+    """Ctrl-C in the middle: exit code 130, nothing is left."""
+    large = p.png(7, 1500, 1500)
+    path = p.tar(t.path("large.tar"), [(f"a/{i:03}.png", large) for i in range(300)])
+    folder = os.path.dirname(t.out)
+    shutil.rmtree(folder, ignore_errors=True)
+    os.mkdir(folder)
+    with subprocess.Popen([t.program, "convert", "auto", path, "-o", t.out, "--size", "32"],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as process:
+        end = time.monotonic() + 30
+        while not os.listdir(folder) and process.poll() is None and time.monotonic() < end:
+            time.sleep(0.005)
+        process.send_signal(signal.SIGINT)
+        err = process.communicate(timeout=60)[1].decode()
+    t.check("Ctrl-C: exit code 130", process.returncode == 130, (process.returncode, err))
+    t.check("Ctrl-C: nothing is left", os.listdir(folder) == [], os.listdir(folder))
+
+
 def main():
     t = Convert()
     for test in (test_idx, test_idx_broken, test_cifar, test_cifar_broken, test_imagefolder,
-                 test_parts, test_rejects, test_archives, test_usage, test_disk):
+                 test_parts, test_rejects, test_archives, test_usage, test_disk,
+                 test_interrupt):
         test(t)
     t.done()
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { IDX_MAX_DIMS = 4, IDX_MAX_SIDE = 65535, IDX_MAX_LABEL = 65535, LABEL_CHUNK = 1 << 16 };
+enum { IDX_MAX_DIMS = 4, IDX_MAX_SIDE = 16384, IDX_MAX_LABEL = 65535, LABEL_CHUNK = 1 << 16 };
 
 typedef struct idx_header {
     int type;
@@ -100,6 +100,10 @@ static limn_status read_header(source_stream *stream, idx_header *header)
         return convert_fail(stream->job, LIMN_BAD_INPUT, "broken IDX file", stream->where,
                             "%llu bytes expected from its header, %llu found",
                             (unsigned long long)expected, (unsigned long long)stream->size);
+    if (expected > stream->most)
+        return convert_fail(stream->job, LIMN_BAD_INPUT, "broken IDX file", stream->where,
+                            "it is cut off: its header announces %llu bytes",
+                            (unsigned long long)expected);
     return LIMN_OK;
 }
 

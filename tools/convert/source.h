@@ -38,6 +38,7 @@ struct source_stream {
     convert_job *job;
     const char *name, *where;
     uint64_t size; /**< bytes in all, or SOURCE_SIZE_UNKNOWN */
+    uint64_t most; /**< more bytes than this cannot come */
     limn_status (*read)(source_stream *stream, void *data, size_t size, size_t *got);
     void *state;
 };

@@ -305,6 +305,7 @@ static limn_status visit_entry(feed *f, struct archive_entry *entry, size_t inde
                                 .name = s->entries[index].name,
                                 .where = where,
                                 .size = s->entries[index].size,
+                                .most = s->entries[index].size,
                                 .read = entry_read,
                                 .state = f};
         status = visit(user, index, &stream);

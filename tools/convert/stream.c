@@ -12,6 +12,9 @@
 
 enum { GUNZIP_BUFFER = 1 << 16 };
 
+/* A match of 258 bytes takes two bits at least, so deflate cannot expand to more (zlib manual). */
+#define DEFLATE_MOST 1032
+
 limn_status source_read(source_stream *stream, void *data, size_t size, size_t *got)
 {
     *got = 0;
@@ -90,6 +93,7 @@ limn_status source_file_stream(source_stream *stream, convert_job *job, const ch
                               .name = path,
                               .where = path,
                               .size = (uint64_t)info.st_size,
+                              .most = (uint64_t)info.st_size,
                               .read = file_read,
                               .state = fd};
     return LIMN_OK;
@@ -184,6 +188,8 @@ limn_status source_gunzip_open(source_gunzip *gunzip, source_stream *inner)
         !status && gunzip->end >= 2 && gunzip->buffer[0] == 0x1F && gunzip->buffer[1] == 0x8B;
     if (gunzip->compressed) {
         gunzip->stream.size = SOURCE_SIZE_UNKNOWN;
+        gunzip->stream.most =
+            inner->most > UINT64_MAX / DEFLATE_MOST ? UINT64_MAX : inner->most * DEFLATE_MOST;
         gunzip->inside = true;
         /* 15 + 16: the largest window, gzip framing only; inflate then checks CRC and length. */
         if (inflateInit2(&gunzip->z, 15 + 16) != Z_OK)
