@@ -1,4 +1,4 @@
-/* Written by tests/reference/pictures.py: files, and the pixels that Pillow 13.0.0 reads. */
+/* Written by tests/reference/make_pictures.py: files, and the pixels that Pillow 13.0.0 reads. */
 #ifndef LIMN_TESTS_PICTURES_H
 #define LIMN_TESTS_PICTURES_H
 

@@ -2,7 +2,7 @@
 """Writes tests/image/pictures.h, small pictures with the pixels that Pillow reads from them, and the
 corpora of the fuzz targets png and jpeg.  Needs Pillow and numpy.
 
-usage: pictures.py TESTS-FOLDER
+usage: make_pictures.py TESTS-FOLDER
 """
 import io
 import pathlib
@@ -121,7 +121,7 @@ def main():
     named = list(pictures())
     corpus(tests / 'fuzz' / 'corpus', named)
     with open(tests / 'image' / 'pictures.h', 'w', encoding='ascii') as out:
-        out.write('/* Written by tests/reference/pictures.py: files, and the pixels that Pillow %s '
+        out.write('/* Written by tests/reference/make_pictures.py: files, and the pixels that Pillow %s '
                   'reads. */\n#ifndef LIMN_TESTS_PICTURES_H\n#define LIMN_TESTS_PICTURES_H\n\n'
                   '#include <stddef.h>\n#include <stdint.h>\n\n/* clang-format off */\n'
                   % Image.__version__)
