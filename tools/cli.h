@@ -144,6 +144,9 @@ limn_status cli_report(cli *c, const limn_progress *report);
 /** Whether Ctrl-C was pressed: for loops in run() that make no call with progress. */
 bool cli_interrupted(void);
 
+/** One row of a list in more_help(): name, then text folded beside it. */
+void cli_print_row(FILE *out, const char *name, const char *text);
+
 /** The nearest of `names` (ended by NULL) to a mistyped `word`, or NULL where none is near. */
 const char *cli_nearest(const char *word, const char *const *names);
 

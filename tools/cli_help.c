@@ -68,6 +68,24 @@ static void append(char *text, size_t room, const char *more)
     snprintf(text + used, room - used, "%s", more);
 }
 
+/* `head` and, from `column` on, `text`. */
+static void print_row(FILE *out, const char *head, const char *text, int column)
+{
+    int used = fprintf(out, "%s", head);
+    if (used + 2 > column)
+        fprintf(out, "\n%*s", column, "");
+    else
+        fprintf(out, "%*s", column - used, "");
+    fold(out, text, column, column);
+}
+
+void cli_print_row(FILE *out, const char *name, const char *text)
+{
+    char head[128];
+    snprintf(head, sizeof head, "  %s", name);
+    print_row(out, head, text, 16);
+}
+
 static void print_option(FILE *out, const limn_option *o)
 {
     char head[256], text[2048];
@@ -94,12 +112,7 @@ static void print_option(FILE *out, const limn_option *o)
         append(text, sizeof text, o->fallback ? o->fallback : o->shown ? o->shown : "none");
         append(text, sizeof text, "]");
     }
-    int used = fprintf(out, "%s", head);
-    if (used + 2 > HELP_COLUMN)
-        fprintf(out, "\n%*s", HELP_COLUMN, "");
-    else
-        fprintf(out, "%*s", HELP_COLUMN - used, "");
-    fold(out, text, HELP_COLUMN, HELP_COLUMN);
+    print_row(out, head, text, HELP_COLUMN);
 }
 
 void cli_print_help(FILE *out, const limn_command *command)

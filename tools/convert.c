@@ -125,7 +125,7 @@ static void print_formats(FILE *out)
 {
     fprintf(out, "Formats, in the order in which auto tries them:\n");
     for (size_t i = 0; convert_formats[i]; i++)
-        fprintf(out, "  %-12s %s\n", convert_formats[i]->name, convert_formats[i]->help);
+        cli_print_row(out, convert_formats[i]->name, convert_formats[i]->help);
 }
 
 static const char *const usage[] = {"FORMAT SOURCE... -o OUT.safetensors [OPTIONS]", NULL};

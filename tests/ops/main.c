@@ -1,6 +1,7 @@
 /* test-ops [--list] [FILTER]: tests every op; a failing case is printed as the filter that repeats
- * it.  LIMN_TEST_SEED changes the drawn values. */
+ * it.  LIMN_TEST_SEED changes the drawn values; LIMN_TEST_SIMULATOR says that it runs in one. */
 #include "harness.h"
+#include "simulator.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -175,6 +176,9 @@ int main(int argc, char **argv)
     limn_device *device;
     if (limn_context_create(NULL, &ctx) != LIMN_OK)
         return 1;
+    const limn_cl_api api = simulator_api();
+    if (getenv("LIMN_TEST_SIMULATOR"))
+        limn_context_set_driver(ctx, &api);
     const limn_status opened = limn_device_open(ctx, NULL, &device);
     if (opened != LIMN_OK) {
         printf("skipped: %s\n", limn_error_text(ctx));
