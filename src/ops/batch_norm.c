@@ -17,23 +17,6 @@ static const limn_param_spec specs[] = {
     {0},
 };
 
-/* Rows of a chunk: enough for a work-item to be worth its start, so many that adding the chunks
- * stays cheap.  Depends on the shape only, so the order of the sums does too. */
-enum { CHUNK_ROWS = 128, MOST_CHUNKS = 1024 };
-
-typedef struct cut {
-    int64_t rows, channels, length, chunks;
-} cut;
-
-static cut cut_rows(const limn_desc *x)
-{
-    cut c = {.rows = limn_desc_rows(x), .channels = limn_desc_channels(x), .length = CHUNK_ROWS};
-    const int64_t least = (c.rows + MOST_CHUNKS - 1) / MOST_CHUNKS;
-    c.length = least > c.length ? least : c.length;
-    c.chunks = (c.rows + c.length - 1) / c.length;
-    return c;
-}
-
 static limn_status plan(limn_device *device, const void *params, const limn_desc *in, int in_count,
                         limn_op_plan *p)
 {
@@ -42,12 +25,11 @@ static limn_status plan(limn_device *device, const void *params, const limn_desc
     limn_status status = limn_need_floats(device, "batch_norm", in, 0, 2, LIMN_MAX_RANK);
     for (int i = 1; i < in_count && status == LIMN_OK; i++)
         status = limn_need_vector(device, "batch_norm", in, i, limn_desc_channels(&in[0]));
+    if (status == LIMN_OK)
+        status = limn_need_small(device, "batch_norm", &in[0]);
     if (status != LIMN_OK)
         return status;
-    const cut c = cut_rows(&in[0]);
-    if (c.rows > INT32_MAX / 2 || c.channels > INT32_MAX / 4)
-        return limn_fail(limn_device_context(device), LIMN_BAD_USAGE, "bad inputs", "batch_norm",
-                         "input 0 is %s: too large", limn_desc_text(&in[0], text, sizeof text));
+    const limn_cut c = limn_cut_rows(&in[0]);
     if (q->train && c.rows < 2)
         return limn_fail(limn_device_context(device), LIMN_BAD_USAGE, "bad inputs", "batch_norm",
                          "input 0 is %s: training needs more than one value per channel",
@@ -70,7 +52,7 @@ static limn_status plan(limn_device *device, const void *params, const limn_desc
 static limn_status forward(const limn_op_run *r)
 {
     const batch_norm_params *q = r->params;
-    const cut c = cut_rows(&r->in[0]->desc);
+    const limn_cut c = limn_cut_rows(&r->in[0]->desc);
     const char *defines = limn_lane_defines(r->device);
     const limn_grid grid = limn_lane_grid(r->device, c.channels, c.chunks);
     const limn_grid once = limn_lane_grid(r->device, c.channels, 1);
@@ -103,7 +85,7 @@ static limn_status forward(const limn_op_run *r)
 
 /* Sums of dy and of dy * normalised x, into scratch behind the chunks' sums, and from there into
  * the gradients of bias and weight. */
-static limn_status backward_sums(const limn_op_run *r, const cut *c)
+static limn_status backward_sums(const limn_op_run *r, const limn_cut *c)
 {
     const char *defines = limn_lane_defines(r->device);
     const size_t bytes = (size_t)c->channels * sizeof(float);
@@ -128,7 +110,7 @@ static limn_status backward_sums(const limn_op_run *r, const cut *c)
 static limn_status backward(const limn_op_run *r)
 {
     const batch_norm_params *q = r->params;
-    const cut c = cut_rows(&r->in[0]->desc);
+    const limn_cut c = limn_cut_rows(&r->in[0]->desc);
     limn_status status = LIMN_OK;
     if (q->train || r->grad_in[1] || r->grad_in[2])
         status = backward_sums(r, &c);

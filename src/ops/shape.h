@@ -75,4 +75,51 @@ static inline limn_grid limn_lane_grid(const limn_device *device, int64_t channe
     return grid;
 }
 
+/** Kernels with one group per row (cl/common/rows.h): work-items of a group. */
+static inline size_t limn_row_group(const limn_device *device)
+{
+    const limn_device_limits *limits = limn_device_get_limits(device);
+    return limits->is_cpu || limits->max_work_group < 64 || limits->max_work_item[0] < 64 ? 1 : 64;
+}
+
+static inline const char *limn_row_defines(const limn_device *device)
+{
+    if (limn_lanes(device) == 16)
+        return "-DV=16 -DGROUP=1";
+    return limn_row_group(device) == 64 ? "-DV=1 -DGROUP=64" : "-DV=1 -DGROUP=1";
+}
+
+static inline limn_grid limn_row_grid(const limn_device *device, int64_t rows)
+{
+    const size_t group = limn_row_group(device);
+    return (limn_grid){{(size_t)rows * group, 1, 1}, {group, 1, 1}};
+}
+
+/** Rows cut into runs of `length` for sums over all rows: so long that a work-item is worth its
+ *  start, so few that adding the runs stays cheap.  Depends on the shape only, and so does the
+ *  order of the sums. */
+typedef struct limn_cut {
+    int64_t rows, channels, length, chunks;
+} limn_cut;
+
+static inline limn_cut limn_cut_rows(const limn_desc *x)
+{
+    enum { LENGTH = 128, MOST_CHUNKS = 1024 };
+    limn_cut c = {.rows = limn_desc_rows(x), .channels = limn_desc_channels(x), .length = LENGTH};
+    const int64_t least = (c.rows + MOST_CHUNKS - 1) / MOST_CHUNKS;
+    c.length = least > c.length ? least : c.length;
+    c.chunks = (c.rows + c.length - 1) / c.length;
+    return c;
+}
+
+/** Rows and channels must fit the kernels' 32-bit counters. */
+static inline limn_status limn_need_small(limn_device *device, const char *op, const limn_desc *in)
+{
+    char text[64];
+    if (limn_desc_rows(in) <= INT32_MAX / 2 && limn_desc_channels(in) <= INT32_MAX / 4)
+        return LIMN_OK;
+    return limn_fail(limn_device_context(device), LIMN_BAD_USAGE, "bad inputs", op,
+                     "input 0 is %s: too large", limn_desc_text(in, text, sizeof text));
+}
+
 #endif
