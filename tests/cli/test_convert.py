@@ -274,6 +274,9 @@ def test_parts(t):
             d = t.good(part, "imagefolder", source, "--split", part)
             t.check(f"parts: {part}", list(zip(d.firsts(), d.labels)) == rows, d.labels)
             t.check(f"parts: classes of {part}", d.classes == ["ant", "cat", "dog"], d.classes)
+    d = t.good("a part without classes", "auto", p.folder(t.path("unlabelled"), {
+        "train/a/1.png": p.png(1), "test/1.png": p.png(2), "test/2.png": p.png(3)}))
+    t.check("a part without class folders is unlabelled", d.labels == [0, -1, -1], d.labels)
     r = t.convert("imagefolder", root)
     t.check("parts: a class that a part lacks is told", "'ant' has no pictures in test" in r.err, r)
     shutil.rmtree(os.path.join(root, "val"))
@@ -337,6 +340,11 @@ def test_archives(t):
     t.bad("archive, a name twice", 4,
           ["auto", p.tar(t.path("two.tar"), [("a/1.png", picture), ("./a/1.png", picture)])],
           "twice")
+    for kind, make in (("tar", p.tar), ("zip", p.zipped)):
+        path = make(t.path("names." + kind), [("z\u00e4\u20ac/\u00f6.png", picture),
+                                              ("\u00c4/1.png", picture)])
+        d = t.good(f"names in {kind}", "auto", path)
+        t.check(f"names beyond ASCII in {kind}", d.classes == ["z\u00e4\u20ac", "\u00c4"], d.classes)
     noise = random.Random(1).randbytes(40000)
     files = [(f"a/{i}.png", p.png(i)) for i in range(40)] + [("a/noise.txt", noise)]
     for kind in ("tar.gz", "tar.xz", "zip", "tar"):
@@ -353,6 +361,13 @@ def test_archives(t):
         wrong[len(data) // 2] ^= 0x55
         if kind == "tar.gz":
             t.bad("archive, one bit", 4, ["auto", p.write(cut, bytes(wrong))], cut)
+    path = p.zipped(t.path("crc.zip"), [("a/1.png", picture), ("a/2.png", picture)])
+    with open(path, "rb") as file:
+        wrong = bytearray(file.read())
+    wrong[14] ^= 1  # the CRC in the first local header
+    at = wrong.index(b"PK\1\2") + 16
+    wrong[at] ^= 1  # and in the directory
+    t.bad("archive, CRC of an entry", 4, ["auto", p.write(path, bytes(wrong))], path, "CRC")
     for name, data in (("empty.tar", b""), ("text.tar", b"no archive" * 100), ("text.zip", b"PK\3\4")):
         t.bad(name, 4, ["auto", p.write(t.path(name), data)], name)
     t.bad("archive of nothing", 4, ["auto", p.tar(t.path("none.tar"), [])], "none.tar")

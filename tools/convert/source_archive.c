@@ -4,6 +4,7 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
+#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,7 @@ typedef struct feed {
     source_gunzip gunzip;
     unsigned char *buffer;
     bool opened, expanding, failed;
+    locale_t names, before;
 } feed;
 
 static la_ssize_t feed_read(struct archive *archive, void *user, const void **data)
@@ -58,6 +60,10 @@ static void feed_close(feed *f)
         source_gunzip_close(&f->gunzip);
     if (f->opened)
         source_file_close(&f->file);
+    if (f->names != (locale_t)0) {
+        uselocale(f->before);
+        freelocale(f->names);
+    }
     free(f->buffer);
 }
 
@@ -65,6 +71,10 @@ static limn_status feed_open(feed *f, source *s)
 {
     *f = (feed){.source = s};
     convert_job *job = s->job;
+    /* libarchive hands out names in the character set of this thread's locale, or not at all. */
+    f->names = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+    if (f->names != (locale_t)0)
+        f->before = uselocale(f->names);
     f->archive = archive_read_new();
     f->buffer = malloc(FEED_BUFFER);
     if (!f->archive || !f->buffer)
