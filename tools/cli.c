@@ -2,6 +2,8 @@
 
 #include "cli_internal.h"
 
+#include "limn/self_test.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -15,9 +17,17 @@ limn_context *cli_context(cli *c)
     return c->ctx;
 }
 
-limn_status cli_device_open(cli *c, limn_device **out)
+limn_status cli_device_open_unchecked(cli *c, limn_device **out)
 {
     return limn_device_open(c->ctx, cli_text(c, "device"), out);
+}
+
+limn_status cli_device_open(cli *c, limn_device **out)
+{
+    limn_status status = cli_device_open_unchecked(c, out);
+    if (status == LIMN_OK && (status = limn_self_test_once(*out)) != LIMN_OK)
+        limn_device_close(out);
+    return status;
 }
 
 int cli_argument_count(const cli *c)

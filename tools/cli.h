@@ -85,8 +85,10 @@ int cli_main(const limn_command *const *commands, int argc, char **argv);
 
 limn_context *cli_context(cli *c);
 
-/** limn_device_open with --device. */
+/** limn_device_open with --device, and the self-test on a device's first use. */
 limn_status cli_device_open(cli *c, limn_device **out);
+/** The same without the self-test. */
+limn_status cli_device_open_unchecked(cli *c, limn_device **out);
 
 /** What is not an option. */
 int cli_argument_count(const cli *c);

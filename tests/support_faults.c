@@ -1,0 +1,130 @@
+#include "support_faults.h"
+
+#include <stddef.h>
+
+static struct {
+    unsigned long calls, from;
+    bool lasting;
+    cl_int code;
+} plan;
+
+unsigned long faults_set(unsigned long nth, bool lasting, cl_int code)
+{
+    const unsigned long seen = plan.calls;
+    plan.calls = 0;
+    plan.from = nth;
+    plan.lasting = lasting;
+    plan.code = code;
+    return seen;
+}
+
+static bool fails(void)
+{
+    plan.calls++;
+    return plan.from && (plan.lasting ? plan.calls >= plan.from : plan.calls == plan.from);
+}
+
+static void *refuse(cl_int *code)
+{
+    if (code)
+        *code = plan.code;
+    return NULL;
+}
+
+static cl_context CL_API_CALL create_context(
+    const cl_context_properties *properties, cl_uint count, const cl_device_id *devices,
+    void(CL_CALLBACK *notify)(const char *, const void *, size_t, void *), void *user, cl_int *code)
+{
+    return fails() ? refuse(code) : clCreateContext(properties, count, devices, notify, user, code);
+}
+
+static cl_command_queue CL_API_CALL create_queue(cl_context context, cl_device_id device,
+                                                 cl_command_queue_properties properties,
+                                                 cl_int *code)
+{
+    return fails() ? refuse(code) : clCreateCommandQueue(context, device, properties, code);
+}
+
+static cl_mem CL_API_CALL create_buffer(cl_context context, cl_mem_flags flags, size_t size,
+                                        void *host, cl_int *code)
+{
+    return fails() ? refuse(code) : clCreateBuffer(context, flags, size, host, code);
+}
+
+static cl_program CL_API_CALL create_program(cl_context context, cl_uint count, const char **texts,
+                                             const size_t *lengths, cl_int *code)
+{
+    return fails() ? refuse(code) : clCreateProgramWithSource(context, count, texts, lengths, code);
+}
+
+static cl_int CL_API_CALL build_program(cl_program program, cl_uint count,
+                                        const cl_device_id *devices, const char *options,
+                                        void(CL_CALLBACK *notify)(cl_program, void *), void *user)
+{
+    return fails() ? plan.code : clBuildProgram(program, count, devices, options, notify, user);
+}
+
+static cl_kernel CL_API_CALL create_kernel(cl_program program, const char *name, cl_int *code)
+{
+    return fails() ? refuse(code) : clCreateKernel(program, name, code);
+}
+
+static cl_int CL_API_CALL set_arg(cl_kernel kernel, cl_uint index, size_t size, const void *value)
+{
+    return fails() ? plan.code : clSetKernelArg(kernel, index, size, value);
+}
+
+static cl_int CL_API_CALL enqueue_kernel(cl_command_queue queue, cl_kernel kernel, cl_uint dims,
+                                         const size_t *offset, const size_t *global,
+                                         const size_t *local, cl_uint waits, const cl_event *list,
+                                         cl_event *event)
+{
+    return fails() ? plan.code
+                   : clEnqueueNDRangeKernel(queue, kernel, dims, offset, global, local, waits, list,
+                                            event);
+}
+
+static cl_int CL_API_CALL read_buffer(cl_command_queue queue, cl_mem mem, cl_bool blocking,
+                                      size_t offset, size_t size, void *data, cl_uint waits,
+                                      const cl_event *list, cl_event *event)
+{
+    return fails()
+               ? plan.code
+               : clEnqueueReadBuffer(queue, mem, blocking, offset, size, data, waits, list, event);
+}
+
+static cl_int CL_API_CALL write_buffer(cl_command_queue queue, cl_mem mem, cl_bool blocking,
+                                       size_t offset, size_t size, const void *data, cl_uint waits,
+                                       const cl_event *list, cl_event *event)
+{
+    return fails()
+               ? plan.code
+               : clEnqueueWriteBuffer(queue, mem, blocking, offset, size, data, waits, list, event);
+}
+
+static cl_int CL_API_CALL fill_buffer(cl_command_queue queue, cl_mem mem, const void *pattern,
+                                      size_t pattern_size, size_t offset, size_t size,
+                                      cl_uint waits, const cl_event *list, cl_event *event)
+{
+    return fails() ? plan.code
+                   : clEnqueueFillBuffer(queue, mem, pattern, pattern_size, offset, size, waits,
+                                         list, event);
+}
+
+const limn_cl_api *faults_api(void)
+{
+    static limn_cl_api api;
+    api = limn_cl_default_api;
+    api.CreateContext = create_context;
+    api.CreateCommandQueue = create_queue;
+    api.CreateBuffer = create_buffer;
+    api.CreateProgramWithSource = create_program;
+    api.BuildProgram = build_program;
+    api.CreateKernel = create_kernel;
+    api.SetKernelArg = set_arg;
+    api.EnqueueNDRangeKernel = enqueue_kernel;
+    api.EnqueueReadBuffer = read_buffer;
+    api.EnqueueWriteBuffer = write_buffer;
+    api.EnqueueFillBuffer = fill_buffer;
+    return &api;
+}
