@@ -35,43 +35,51 @@ static cl_context CL_API_CALL create_context(
     const cl_context_properties *properties, cl_uint count, const cl_device_id *devices,
     void(CL_CALLBACK *notify)(const char *, const void *, size_t, void *), void *user, cl_int *code)
 {
-    return fails() ? refuse(code) : clCreateContext(properties, count, devices, notify, user, code);
+    return fails()
+               ? refuse(code)
+               : limn_cl_default_api.CreateContext(properties, count, devices, notify, user, code);
 }
 
 static cl_command_queue CL_API_CALL create_queue(cl_context context, cl_device_id device,
                                                  cl_command_queue_properties properties,
                                                  cl_int *code)
 {
-    return fails() ? refuse(code) : clCreateCommandQueue(context, device, properties, code);
+    return fails() ? refuse(code)
+                   : limn_cl_default_api.CreateCommandQueue(context, device, properties, code);
 }
 
 static cl_mem CL_API_CALL create_buffer(cl_context context, cl_mem_flags flags, size_t size,
                                         void *host, cl_int *code)
 {
-    return fails() ? refuse(code) : clCreateBuffer(context, flags, size, host, code);
+    return fails() ? refuse(code)
+                   : limn_cl_default_api.CreateBuffer(context, flags, size, host, code);
 }
 
 static cl_program CL_API_CALL create_program(cl_context context, cl_uint count, const char **texts,
                                              const size_t *lengths, cl_int *code)
 {
-    return fails() ? refuse(code) : clCreateProgramWithSource(context, count, texts, lengths, code);
+    return fails()
+               ? refuse(code)
+               : limn_cl_default_api.CreateProgramWithSource(context, count, texts, lengths, code);
 }
 
 static cl_int CL_API_CALL build_program(cl_program program, cl_uint count,
                                         const cl_device_id *devices, const char *options,
                                         void(CL_CALLBACK *notify)(cl_program, void *), void *user)
 {
-    return fails() ? plan.code : clBuildProgram(program, count, devices, options, notify, user);
+    return fails()
+               ? plan.code
+               : limn_cl_default_api.BuildProgram(program, count, devices, options, notify, user);
 }
 
 static cl_kernel CL_API_CALL create_kernel(cl_program program, const char *name, cl_int *code)
 {
-    return fails() ? refuse(code) : clCreateKernel(program, name, code);
+    return fails() ? refuse(code) : limn_cl_default_api.CreateKernel(program, name, code);
 }
 
 static cl_int CL_API_CALL set_arg(cl_kernel kernel, cl_uint index, size_t size, const void *value)
 {
-    return fails() ? plan.code : clSetKernelArg(kernel, index, size, value);
+    return fails() ? plan.code : limn_cl_default_api.SetKernelArg(kernel, index, size, value);
 }
 
 static cl_int CL_API_CALL enqueue_kernel(cl_command_queue queue, cl_kernel kernel, cl_uint dims,
@@ -80,26 +88,26 @@ static cl_int CL_API_CALL enqueue_kernel(cl_command_queue queue, cl_kernel kerne
                                          cl_event *event)
 {
     return fails() ? plan.code
-                   : clEnqueueNDRangeKernel(queue, kernel, dims, offset, global, local, waits, list,
-                                            event);
+                   : limn_cl_default_api.EnqueueNDRangeKernel(queue, kernel, dims, offset, global,
+                                                              local, waits, list, event);
 }
 
 static cl_int CL_API_CALL read_buffer(cl_command_queue queue, cl_mem mem, cl_bool blocking,
                                       size_t offset, size_t size, void *data, cl_uint waits,
                                       const cl_event *list, cl_event *event)
 {
-    return fails()
-               ? plan.code
-               : clEnqueueReadBuffer(queue, mem, blocking, offset, size, data, waits, list, event);
+    return fails() ? plan.code
+                   : limn_cl_default_api.EnqueueReadBuffer(queue, mem, blocking, offset, size, data,
+                                                           waits, list, event);
 }
 
 static cl_int CL_API_CALL write_buffer(cl_command_queue queue, cl_mem mem, cl_bool blocking,
                                        size_t offset, size_t size, const void *data, cl_uint waits,
                                        const cl_event *list, cl_event *event)
 {
-    return fails()
-               ? plan.code
-               : clEnqueueWriteBuffer(queue, mem, blocking, offset, size, data, waits, list, event);
+    return fails() ? plan.code
+                   : limn_cl_default_api.EnqueueWriteBuffer(queue, mem, blocking, offset, size,
+                                                            data, waits, list, event);
 }
 
 static cl_int CL_API_CALL fill_buffer(cl_command_queue queue, cl_mem mem, const void *pattern,
@@ -107,8 +115,8 @@ static cl_int CL_API_CALL fill_buffer(cl_command_queue queue, cl_mem mem, const 
                                       cl_uint waits, const cl_event *list, cl_event *event)
 {
     return fails() ? plan.code
-                   : clEnqueueFillBuffer(queue, mem, pattern, pattern_size, offset, size, waits,
-                                         list, event);
+                   : limn_cl_default_api.EnqueueFillBuffer(queue, mem, pattern, pattern_size,
+                                                           offset, size, waits, list, event);
 }
 
 const limn_cl_api *faults_api(void)
