@@ -1,0 +1,78 @@
+/* Masks of RISE (Petsiuk et al. 2018, as in eclique/RISE): a grid of cells x cells, each 1 with
+ * probability p, upsampled bilinearly by whole cells and cropped at a random place.
+ *
+ *   side of a cell: ceil(h / cells), ceil(w / cells); upsampled: (cells + 1) sides per axis
+ *   mask[i][j] = sum of the four neighbours of the grid at ((i + dy + .5) cells / up_h - .5, ...)
+ *   indices mirrored without repeating the edge: c -> -c, c -> 2 (cells - 1) - c
+ *   dy in 0..side_h - 1, dx in 0..side_w - 1
+ *
+ * Draws of mask k = first + b: (seed, mask, k, sub): cell c is word c % 4 of sub = c / 4, the shifts
+ * are words 0 and 1 of the sub after the last cell.
+ * Memory: scratch [batch][cells^2 + 2] = grid, dy, dx; grids [batch][cells][cells]; shifts
+ * [batch][2] = dy, dx; masks [batch][h][w].
+ */
+#include "common/philox.h"
+
+/* One work-item: grid and shifts of one mask. */
+__kernel void rise_masks_draw(int batch, int cells, int side_h, int side_w, ulong seed, ulong first,
+                              float p, __global float *restrict scratch)
+{
+    const int b = get_global_id(0), count = cells * cells;
+    if (b >= batch)
+        return;
+    __global float *grid = scratch + (size_t)b * (count + 2);
+    for (int c = 0; c < count; c += 4) {
+        const uint4 draw = limn_draw(seed, LIMN_PURPOSE_MASK, first + (ulong)b, (uint)(c / 4));
+        const uint words[4] = {draw.x, draw.y, draw.z, draw.w};
+        for (int k = 0; k < 4 && c + k < count; k++)
+            grid[c + k] = limn_uniform(words[k]) < p ? 1.0f : 0.0f;
+    }
+    const uint4 draw =
+        limn_draw(seed, LIMN_PURPOSE_MASK, first + (ulong)b, (uint)((count + 3) / 4));
+    grid[count] = mul_hi(draw.x, (uint)side_h);
+    grid[count + 1] = mul_hi(draw.y, (uint)side_w);
+}
+
+/* The same from given grids and shifts; shifts outside the range are clamped to it. */
+__kernel void rise_masks_given(int batch, int cells, int side_h, int side_w,
+                               __global const float *restrict grids,
+                               __global const int *restrict shifts, __global float *restrict scratch)
+{
+    const int b = get_global_id(0), count = cells * cells;
+    if (b >= batch)
+        return;
+    __global float *grid = scratch + (size_t)b * (count + 2);
+    for (int c = 0; c < count; c++)
+        grid[c] = grids[(size_t)b * count + c];
+    grid[count] = clamp(shifts[2 * b], 0, side_h - 1);
+    grid[count + 1] = clamp(shifts[2 * b + 1], 0, side_w - 1);
+}
+
+/* Place of one index beyond the grid. */
+int rise_masks_mirror(int c, int cells)
+{
+    c = c < 0 ? -c : c;
+    return clamp(c > cells - 1 ? 2 * (cells - 1) - c : c, 0, cells - 1);
+}
+
+/* One work-item: one position (dimension 0) of one mask (dimension 1). */
+__kernel void rise_masks_upsample(int batch, int h, int w, int cells, int side_h, int side_w,
+                                  __global const float *restrict scratch,
+                                  __global float *restrict masks)
+{
+    const int at = get_global_id(0), b = get_global_id(1);
+    if (at >= h * w || b >= batch)
+        return;
+    __global const float *grid = scratch + (size_t)b * (cells * cells + 2);
+    const float i = (float)(at / w) + grid[cells * cells];
+    const float j = (float)(at % w) + grid[cells * cells + 1];
+    const float v = (i + 0.5f) * (float)cells / (float)((cells + 1) * side_h) - 0.5f;
+    const float u = (j + 0.5f) * (float)cells / (float)((cells + 1) * side_w) - 0.5f;
+    const float fv = v - floor(v), fu = u - floor(u);
+    const int v0 = rise_masks_mirror((int)floor(v), cells) * cells;
+    const int v1 = rise_masks_mirror((int)floor(v) + 1, cells) * cells;
+    const int u0 = rise_masks_mirror((int)floor(u), cells);
+    const int u1 = rise_masks_mirror((int)floor(u) + 1, cells);
+    masks[(size_t)b * h * w + at] = (1.0f - fv) * ((1.0f - fu) * grid[v0 + u0] + fu * grid[v0 + u1]) +
+                                    fv * ((1.0f - fu) * grid[v1 + u0] + fu * grid[v1 + u1]);
+}
