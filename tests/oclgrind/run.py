@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
-"""Runs a program in Oclgrind, the OpenCL simulator: any race, stray access or use of a value that was
-never written is a failure.  Oclgrind's own exit status says nothing, its log does.
+"""Runs a program in Oclgrind, the OpenCL simulator: any race or stray access is a failure.
+Oclgrind's own exit status says nothing, its log does.
+
+Its check for values that were never written is not used: in 21.10 it crashes on vector code and
+reports written memory.  The op tests fill outputs and scratch with NaN instead, which shows in results.
 
 Usage: run.py OCLGRIND PROGRAM [ARGUMENT...]
        run.py --planted OCLGRIND-KERNEL FOLDER     each FOLDER/NAME.sim must be found at fault, or
@@ -13,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 
-CHECKS = ["--data-races", "--uninitialized", "--max-errors", "20"]
+CHECKS = ["--data-races", "--max-errors", "20"]
 
 
 def logged(command, folder, **more):

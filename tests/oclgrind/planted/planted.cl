@@ -17,11 +17,9 @@ kernel void race(global int *a)
     a[get_global_id(0)] = shared[3 - get_local_id(0)];
 }
 
-kernel void unwritten(global int *a)
+kernel void diverge(global int *a)
 {
-    local int shared[4];
     if (get_local_id(0) == 0)
-        shared[0] = 1;
-    barrier(CLK_LOCAL_MEM_FENCE);
-    a[get_global_id(0)] = shared[get_local_id(0)] > 0 ? 1 : 2;
+        barrier(CLK_LOCAL_MEM_FENCE);
+    a[get_global_id(0)] = 1;
 }
