@@ -83,7 +83,7 @@ void cli_print_row(FILE *out, const char *name, const char *text)
 {
     char head[128];
     snprintf(head, sizeof head, "  %s", name);
-    print_row(out, head, text, 16);
+    print_row(out, head, text, 18);
 }
 
 static void print_option(FILE *out, const limn_option *o)

@@ -166,7 +166,7 @@ static void more_help(FILE *out)
     fprintf(out, "\nMetrics:\n");
     const limn_eval_metric *metric;
     for (size_t i = 0; (metric = limn_eval_metric_at(i)); i++)
-        fprintf(out, "  %-10s %s\n", metric->name, metric->formula);
+        cli_print_row(out, metric->name, metric->formula);
     model_help(out);
 }
 
@@ -207,8 +207,8 @@ const limn_command eval_command = {
     .examples =
         (const limn_example[]){
             {"limn eval run/model.safetensors test.safetensors", "accuracy and loss"},
-            {"limn eval resnet20.safetensors cifar.safetensors --arch cifar-resnet20 "
-             "--mean .485,.456,.406 --std .229,.224,.225 --json",
+            {"limn eval resnet20.safetensors cifar.safetensors --json --arch cifar-resnet20 "
+             "\\\n       --mean .485,.456,.406 --std .229,.224,.225",
              "published weights that do not say what they are"},
             {0}},
     .run = run,

@@ -41,7 +41,9 @@ void model_help(FILE *out)
 {
     fprintf(out, "\nArchitectures:\n");
     const limn_arch_info *arch;
-    for (size_t i = 0; (arch = limn_arch_at(i)); i++)
-        fprintf(out, "  %-16s %s, %lld features\n", arch->name, arch->summary,
-                (long long)arch->features);
+    for (size_t i = 0; (arch = limn_arch_at(i)); i++) {
+        char text[256];
+        snprintf(text, sizeof text, "%s, %lld features", arch->summary, (long long)arch->features);
+        cli_print_row(out, arch->name, text);
+    }
 }
