@@ -12,6 +12,7 @@
  *                B packed by linear_pack into panels [ceil(P / KB)][R][KB].  Local size 1.
  * linear_group   GPU: one group of 16 x 16 work-items, a tile of 64 x 64 elements, both matrices
  *                through local memory in slices of 16.
+ * linear_bias    before CLBlast adds a product: z[m, p] = bias[p] or 0; one work-item, one element.
  */
 #ifndef DM
 #define DM 4 /* rows of a tile of linear_dots */
@@ -42,6 +43,14 @@ __kernel void linear_plain(int M, int P, int R, __global const float *restrict a
     for (int r = 0; r < R; r++)
         sum = fma(row[(size_t)r * ar], column[(size_t)r * br], sum);
     z[(size_t)m * P + p] = has_bias ? sum + bias[p] : sum;
+}
+
+__kernel void linear_bias(int M, int P, __global const float *restrict bias, int has_bias,
+                          __global float *restrict z)
+{
+    const int p = get_global_id(0), m = get_global_id(1);
+    if (m < M && p < P)
+        z[(size_t)m * P + p] = has_bias ? bias[p] : 0.0f;
 }
 
 float sum_of_lanes(float16 v)

@@ -1,4 +1,5 @@
-/* y = x w^T + bias, and its gradients: three matrix products in one of three forms. */
+/* y = x w^T + bias, and its gradients: three matrix products in one of four forms. */
+#include "device/gemm.h"
 #include "ops/op.h"
 #include "ops/shape.h"
 
@@ -7,14 +8,14 @@
 
 enum { DM = 4, DP = 5, MR = 8, KB = 32, SIDE = 64 }; /* tiles of cl/linear.cl */
 
-typedef enum form { AUTO, PLAIN, CPU, GPU } form;
+typedef enum form { AUTO, PLAIN, CPU, GPU, CLBLAST } form;
 
 typedef struct linear_params {
     int64_t impl;
 } linear_params;
 
 static const limn_param_spec specs[] = {
-    {"impl", LIMN_PARAM_INT, offsetof(linear_params, impl), AUTO, AUTO, GPU},
+    {"impl", LIMN_PARAM_INT, offsetof(linear_params, impl), AUTO, AUTO, CLBLAST},
     {0},
 };
 
@@ -34,6 +35,10 @@ static void why_not(const limn_device_limits *limits, form f, bool forced, char 
     why[0] = '\0';
     if (f == CPU && !limits->is_cpu && !forced)
         snprintf(why, size, "register tiles in groups of one are for CPU devices");
+    if (f == CLBLAST && limn_gemm_refusal())
+        snprintf(why, size, "%s", limn_gemm_refusal());
+    else if (f == CLBLAST && limits->is_cpu && !forced)
+        snprintf(why, size, "its default kernels are slow on CPU devices");
     if (f != GPU)
         return;
     if (limits->max_work_group < 256 || limits->max_work_item[0] < 16 ||
@@ -49,7 +54,7 @@ static void why_not(const limn_device_limits *limits, form f, bool forced, char 
 
 static limn_status choose(limn_device *device, const linear_params *params, form *out)
 {
-    static const form order[] = {CPU, GPU, PLAIN};
+    static const form order[] = {CPU, CLBLAST, GPU, PLAIN};
     const limn_device_limits *limits = limn_device_get_limits(device);
     char why[128];
     if (params->impl != AUTO) {
@@ -137,6 +142,29 @@ static limn_status multiply_cpu(limn_device *device, const product *g, limn_buff
                        limn_int(g->ar), limn_in(scratch), limn_out(g->z));
 }
 
+/* The bias, or zero, is laid out first and CLBlast adds to it. */
+static limn_status multiply_clblast(limn_device *device, const product *g)
+{
+    limn_grid grid = limn_grid_1d((size_t)g->p);
+    grid.global[1] = (size_t)g->m;
+    const limn_status status =
+        LIMN_LAUNCH(device, "linear_bias", "", grid, limn_int(g->m), limn_int(g->p),
+                    limn_in(g->bias ? g->bias : g->a), limn_int(g->bias != NULL), limn_out(g->z));
+    if (status != LIMN_OK)
+        return status;
+    const limn_gemm gemm = {.m = (size_t)g->m,
+                            .p = (size_t)g->p,
+                            .r = (size_t)g->r,
+                            .a = g->a,
+                            .b = g->b,
+                            .am = (size_t)g->am,
+                            .ar = (size_t)g->ar,
+                            .br = (size_t)g->br,
+                            .bp = (size_t)g->bp,
+                            .z = g->z};
+    return limn_gemm_run(device, &gemm);
+}
+
 static limn_status multiply(const limn_op_run *run, const product *g)
 {
     form f;
@@ -145,6 +173,8 @@ static limn_status multiply(const limn_op_run *run, const product *g)
         return status;
     if (f == CPU)
         return multiply_cpu(run->device, g, run->scratch);
+    if (f == CLBLAST)
+        return multiply_clblast(run->device, g);
     limn_grid grid = limn_grid_1d((size_t)g->p);
     grid.global[1] = (size_t)g->m;
     if (f == GPU) {
