@@ -27,13 +27,25 @@ limn_status limn_cl_fail(limn_device *device, cl_int code, const char *what, con
                      limn_cl_error_name(code), (int)code, limn_cl_error_meaning(code));
 }
 
-/* The highest OpenCL C version that the device lists, as a build option. */
+/* Version of a text such as "OpenCL C 1.2 ..." as 12; 0 where it is none. */
+static int version_in(const limn_cl_api *cl, cl_device_id id, cl_device_info what,
+                      const char *format)
+{
+    int major = 0, minor = 0;
+    char *text = limn_device_string(cl, id, what);
+    const bool found = text && sscanf(text, format, &major, &minor) == 2;
+    limn_free(text);
+    return found ? major * 10 + minor : 0;
+}
+
+/* The highest OpenCL C version that the device lists, as a build option.  Only a device of OpenCL
+ * 3.0 has the list; others may answer the query with nonsense. */
 static char *language_option(const limn_cl_api *cl, cl_device_id id)
 {
-    int best = 12;
+    int best = version_in(cl, id, CL_DEVICE_OPENCL_C_VERSION, "OpenCL C %d.%d");
     size_t size = 0;
-    if (cl->GetDeviceInfo(id, CL_DEVICE_OPENCL_C_ALL_VERSIONS, 0, NULL, &size) == CL_SUCCESS &&
-        size >= sizeof(cl_name_version)) {
+    if (version_in(cl, id, CL_DEVICE_VERSION, "OpenCL %d.%d") >= 30 &&
+        cl->GetDeviceInfo(id, CL_DEVICE_OPENCL_C_ALL_VERSIONS, 0, NULL, &size) == CL_SUCCESS) {
         cl_name_version *all = limn_calloc(1, size);
         if (!all)
             return NULL;
@@ -45,15 +57,9 @@ static char *language_option(const limn_cl_api *cl, cl_device_id id)
                     best = version;
             }
         limn_free(all);
-    } else {
-        char *text = limn_device_string(cl, id, CL_DEVICE_OPENCL_C_VERSION);
-        int major = 1, minor = 2;
-        if (!text)
-            return NULL;
-        if (sscanf(text, "OpenCL C %d.%d", &major, &minor) == 2 && major * 10 + minor > best)
-            best = major * 10 + minor;
-        limn_free(text);
     }
+    if (best < 12)
+        best = 12;
     return limn_format("-cl-std=CL%d.%d", best / 10, best % 10);
 }
 

@@ -45,7 +45,7 @@ def main():
         if sys.argv[1] == "--planted":
             return planted(sys.argv[2], sys.argv[3], folder)
         # The simulator has a compiler of its own; its binaries are no use to anyone else.
-        code, log = logged([sys.argv[1], "--build-options", "-cl-std=CL1.2", *sys.argv[2:]], folder,
+        code, log = logged(sys.argv[1:], folder,
                            env=dict(os.environ, LIMN_CACHE_DIR="", LIMN_DEVICE="oclgrind",
                                     LIMN_TEST_SIMULATOR="1"))
     if log:
