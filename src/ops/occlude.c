@@ -1,0 +1,100 @@
+/* Copies of one image, each with one window replaced by a baseline. */
+#include "ops/op.h"
+
+#include "ops/window.h"
+
+#include <stddef.h>
+
+typedef struct settings {
+    int64_t batch, first, window[2], stride[2];
+} settings;
+
+static const limn_param_spec specs[] = {
+    {"batch", LIMN_PARAM_INT, offsetof(settings, batch), 1, 1, 1 << 24},
+    {"first", LIMN_PARAM_INT, offsetof(settings, first), 0, 0, 1e15},
+    {"window_h", LIMN_PARAM_INT, offsetof(settings, window[0]), 1, 1, 1 << 15},
+    {"window_w", LIMN_PARAM_INT, offsetof(settings, window[1]), 1, 1, 1 << 15},
+    {"stride_h", LIMN_PARAM_INT, offsetof(settings, stride[0]), 1, 1, 1 << 15},
+    {"stride_w", LIMN_PARAM_INT, offsetof(settings, stride[1]), 1, 1, 1 << 15},
+    {0},
+};
+
+/* [H,W,C] or [1,H,W,C] as [H,W,C]; rank 0 where it is neither. */
+static limn_desc as_image(const limn_desc *d)
+{
+    if (d->rank == 4 && d->dim[0] == 1)
+        return limn_desc_make(d->dtype, 3, d->dim[1], d->dim[2], d->dim[3], 0);
+    return d->rank == 3 ? *d : (limn_desc){.dtype = d->dtype};
+}
+
+static limn_status plan(limn_device *device, const void *params, const limn_desc *in, int in_count,
+                        limn_op_plan *p)
+{
+    (void)in_count;
+    const settings *q = params;
+    char a[64], b[64];
+    const limn_desc image = as_image(&in[0]), base = as_image(&in[1]);
+    if (image.dtype != LIMN_F32 || image.rank != 3 || !limn_desc_equal(&image, &base) ||
+        image.dim[0] > 1 << 15 || image.dim[1] > 1 << 15)
+        return limn_fail(limn_device_context(device), LIMN_BAD_USAGE, "bad inputs", "occlude",
+                         "%s and %s must be an image and a baseline f32[H,W,C]",
+                         limn_desc_text(&in[0], a, sizeof a), limn_desc_text(&in[1], b, sizeof b));
+    p->out_count = 1;
+    p->out[0] = limn_desc_make(LIMN_F32, 4, q->batch, image.dim[0], image.dim[1], image.dim[2]);
+    p->bytes = (double)limn_desc_bytes(&p->out[0]) + 2 * (double)limn_desc_bytes(&image);
+    return LIMN_OK;
+}
+
+static limn_status forward(const limn_op_run *r)
+{
+    const settings *q = r->params;
+    const int64_t *d = r->out[0]->desc.dim;
+    const limn_grid grid = {{(size_t)(d[1] * d[2]), (size_t)d[0], 1}, {0, 0, 0}};
+    return LIMN_LAUNCH(r->device, "occlude_forward", "", grid, limn_int(d[0]), limn_int(d[1]),
+                       limn_int(d[2]), limn_int(d[3]), limn_long(q->first), limn_int(q->window[0]),
+                       limn_int(q->window[1]), limn_int(q->stride[0]), limn_int(q->stride[1]),
+                       limn_in(r->in[0]->buffer), limn_in(r->in[1]->buffer),
+                       limn_out(r->out[0]->buffer));
+}
+
+static void forward_reference(const limn_op_reference *r)
+{
+    const settings *q = r->params;
+    const int64_t *d = r->plan->out[0].dim, image = d[1] * d[2] * d[3];
+    const int64_t down = limn_window_count(d[1], q->window[0], q->stride[0]);
+    const int64_t across = limn_window_count(d[2], q->window[1], q->stride[1]);
+    for (int64_t b = 0; b < d[0]; b++) {
+        const int64_t number = q->first + b;
+        for (int64_t e = 0; e < image; e++)
+            r->out[0][b * image + e] = r->in[0][e];
+        if (number >= down * across)
+            continue;
+        const int64_t top = limn_window_start(number / across, d[1], q->window[0], q->stride[0]);
+        const int64_t left = limn_window_start(number % across, d[2], q->window[1], q->stride[1]);
+        for (int64_t i = top; i < top + q->window[0] && i < d[1]; i++)
+            for (int64_t j = left; j < left + q->window[1] && j < d[2]; j++)
+                for (int64_t c = 0; c < d[3]; c++)
+                    r->out[0][b * image + (i * d[2] + j) * d[3] + c] =
+                        r->in[1][(i * d[2] + j) * d[3] + c];
+    }
+}
+
+static const limn_op_example example = {
+    .params = "batch=5 first=2 window_h=2 window_w=3 stride_h=2 stride_w=2",
+    .in_count = 2,
+    .in = {{LIMN_F32, 3, {5, 6, 2}}, {LIMN_F32, 3, {5, 6, 2}}},
+    .tolerance = 0, /* copies */
+};
+
+const limn_op limn_op_occlude = {
+    .name = "occlude",
+    .formula = "y_b = baseline inside window first + b, x elsewhere (Zeiler and Fergus 2014)",
+    .params_size = sizeof(settings),
+    .params = specs,
+    .min_in = 2,
+    .max_in = 2,
+    .plan = plan,
+    .forward = forward,
+    .forward_reference = forward_reference,
+    .example = &example,
+};
