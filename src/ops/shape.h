@@ -68,6 +68,8 @@ static inline limn_grid limn_lane_grid(const limn_device *device, int64_t channe
         while (grid.local[0] < 64 && grid.local[0] < grid.global[0])
             grid.local[0] *= 2;
         grid.local[1] = 64 / grid.local[0];
+        while (grid.local[1] > grid.global[1]) /* one row stays one: its kernels rely on it */
+            grid.local[1] /= 2;
         if (limits->max_work_group < 64 || limits->max_work_item[0] < 64 ||
             limits->max_work_item[1] < grid.local[1])
             grid.local[0] = grid.local[1] = 1;

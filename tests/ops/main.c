@@ -195,6 +195,8 @@ int main(int argc, char **argv)
         limn_context_destroy(&ctx);
         return opened == LIMN_NO_DEVICE ? 77 : 1;
     }
+    if (getenv("LIMN_TEST_GPU_FORMS"))
+        ((limn_device_limits *)(uintptr_t)limn_device_get_limits(device))->is_cpu = false;
     tally sum = {0};
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
         run_test(ctx, device, tests[i], filter, seed, list, &sum);
