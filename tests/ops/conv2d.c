@@ -49,6 +49,11 @@ static const limn_op_case cases[] = {
     /* groups */
     EVERY(CONV_BIAS, "groups=2 pad=1", 2, 4, 4, 32, 48, 16, 3, 3),
     EVERY(CONV, "groups=3 stride=2 pad=1", 1, 5, 4, 60, 27, 20, 3, 3),
+    /* the same edges once more, small enough for a simulator */
+    EVERY(CONV_BIAS, "", 2, 3, 3, 3, 67, 3, 1, 1),
+    EVERY(CONV, "stride=2", 2, 4, 5, 66, 3, 66, 1, 1),
+    EVERY(CONV, "stride=2 pad=1", 5, 4, 5, 9, 16, 9, 3, 3),
+    EVERY(CONV, "groups=2 pad=1", 4, 3, 3, 16, 18, 8, 3, 3),
     /* an input too large for one chunk of the gradient of the filters */
     {"pad=1", 2, {LIMN_F4(40, 10, 10, 16), LIMN_F4(16, 16, 3, 3)}, false},
 };
