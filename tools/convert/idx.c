@@ -172,7 +172,7 @@ static limn_status read_labels(source_stream *stream, idx_job *idx, const idx_he
 
 static limn_status labels_from(source_stream *stream, idx_job *idx)
 {
-    idx_header header;
+    idx_header header = {0};
     const limn_status status = read_header(stream, &header);
     if (status)
         return status;
@@ -251,7 +251,7 @@ static limn_status read_images(source_stream *stream, idx_job *idx, limn_image *
 
 static limn_status images_from(source_stream *stream, idx_job *idx)
 {
-    idx_header header;
+    idx_header header = {0};
     limn_status status = read_header(stream, &header);
     if (!status)
         status = check_images(stream, idx, &header);
