@@ -48,11 +48,11 @@ __kernel void rise_masks_given(int batch, int cells, int side_h, int side_w,
     grid[count + 1] = clamp(shifts[2 * b + 1], 0, side_w - 1);
 }
 
-/* Place of one index beyond the grid. */
+/* Place of an index of -1..cells. */
 int rise_masks_mirror(int c, int cells)
 {
-    c = c < 0 ? -c : c;
-    return clamp(c > cells - 1 ? 2 * (cells - 1) - c : c, 0, cells - 1);
+    const int inside = c < 0 ? 1 : c >= cells ? 2 * (cells - 1) - c : c;
+    return clamp(inside, 0, cells - 1);
 }
 
 /* One work-item: one position (dimension 0) of one mask (dimension 1). */

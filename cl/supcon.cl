@@ -196,8 +196,8 @@ __kernel void supcon_forward_cpu(int m, int first, float over_t, __global const 
         const int16 column = j + supcon_lanes, label = supcon_load_labels(labels, j, m);
         for (int r = 0; r < SUPCON_ROWS; r++) {
             const int mine = labels[min(i + r, m - 1)];
-            const int16 counted = column < m && column != i + r;
-            const int16 same = counted && label == mine && mine >= 0;
+            const int16 counted = (column < m) & (column != i + r);
+            const int16 same = mine >= 0 ? counted & (label == mine) : (int16)(0);
             const float16 seen = select((float16)(-INFINITY), s[r], counted);
             if (any(seen > largest[r])) {
                 const float16 next = fmax(largest[r], seen);
@@ -261,8 +261,8 @@ __kernel void supcon_backward_cpu(int m, int first, float over_t, float scale,
             for (int r = 0; r < SUPCON_ROWS; r++) {
                 const int row = min(i + r, m - 1), mine = labels[row];
                 const float over_i = positives[row] > 0.0f ? 1.0f / positives[row] : 0.0f;
-                const int16 counted = column < m && column != row;
-                const int16 same = counted && label == mine && mine >= 0;
+                const int16 counted = (column < m) & (column != row);
+                const int16 same = mine >= 0 ? counted & (label == mine) : (int16)(0);
                 const float16 g = supcon_pull16(s[r], lse_j, over_j, lse[row], over_i, same);
                 vstore16(select((float16)(0.0f), c * g, counted), 0, pull[r] + (j - block));
             }
