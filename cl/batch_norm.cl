@@ -5,51 +5,60 @@
  * Rows are cut into `chunks` runs of L (the last may be shorter).  The sums of a chunk are stored
  * in part [chunks][2][C] and added in the order of the chunks, so results repeat bit by bit.
  *
- * Kernels with global size (ceil(C / V), chunks): one work-item owns V channels of one chunk; a
+ * Kernels with global size (ceil(C / (NB V)), chunks): a work-item owns NB V channels of a chunk; a
  * chunk's lines stay in the cache while it is read twice.  Kernels named _finish: global size
  * (ceil(C / V)), one work-item owns V channels.
  */
 #include "common/lanes.h"
+
+#ifndef NB
+#define NB 1 /* blocks of V channels of one work-item: longer runs of memory where C is large */
+#endif
 
 /* part[g][0] = mean of chunk g, part[g][1] = sum of squared deviations from it. */
 __kernel void batch_norm_chunk_moments(int R, int C, int L, int chunks,
                                        __global const float *restrict x,
                                        __global float *restrict part)
 {
-    const int c = (int)get_global_id(0) * V, g = get_global_id(1), valid = C - c;
+    const int c = (int)get_global_id(0) * NB * V, g = get_global_id(1);
     if (c >= C || g >= chunks)
         return;
     const int rows = min(L, R - g * L);
-    __global const float *from = x + (size_t)g * L * C + c;
-    lanes s0 = 0.0f, s1 = 0.0f, s2 = 0.0f, s3 = 0.0f;
-    int r = 0;
-    for (; r + 4 <= rows; r += 4) {
-        s0 += load_lanes(from + (size_t)r * C, valid);
-        s1 += load_lanes(from + (size_t)(r + 1) * C, valid);
-        s2 += load_lanes(from + (size_t)(r + 2) * C, valid);
-        s3 += load_lanes(from + (size_t)(r + 3) * C, valid);
+    const size_t first = (size_t)g * L * C + c;
+    lanes even[NB], odd[NB], mean[NB];
+#pragma unroll
+    for (int j = 0; j < NB; j++)
+        even[j] = odd[j] = 0.0f;
+    for (int r = 0; r < rows; r += 2)
+#pragma unroll
+        for (int j = 0; j < NB; j++) {
+            const size_t i = first + (size_t)r * C + j * V;
+            even[j] += load_lanes(x + i, C - c - j * V);
+            if (r + 1 < rows)
+                odd[j] += load_lanes(x + i + C, C - c - j * V);
+        }
+#pragma unroll
+    for (int j = 0; j < NB; j++) {
+        mean[j] = (even[j] + odd[j]) / (float)rows;
+        even[j] = odd[j] = 0.0f;
     }
-    for (; r < rows; r++)
-        s0 += load_lanes(from + (size_t)r * C, valid);
-    const lanes mean = ((s0 + s1) + (s2 + s3)) / (float)rows;
-    s0 = s1 = s2 = s3 = 0.0f;
-    for (r = 0; r + 4 <= rows; r += 4) {
-        const lanes d0 = load_lanes(from + (size_t)r * C, valid) - mean;
-        const lanes d1 = load_lanes(from + (size_t)(r + 1) * C, valid) - mean;
-        const lanes d2 = load_lanes(from + (size_t)(r + 2) * C, valid) - mean;
-        const lanes d3 = load_lanes(from + (size_t)(r + 3) * C, valid) - mean;
-        s0 = fma(d0, d0, s0);
-        s1 = fma(d1, d1, s1);
-        s2 = fma(d2, d2, s2);
-        s3 = fma(d3, d3, s3);
-    }
-    for (; r < rows; r++) {
-        const lanes d = load_lanes(from + (size_t)r * C, valid) - mean;
-        s0 = fma(d, d, s0);
-    }
+    for (int r = 0; r < rows; r += 2)
+#pragma unroll
+        for (int j = 0; j < NB; j++) {
+            const size_t i = first + (size_t)r * C + j * V;
+            const lanes d = load_lanes(x + i, C - c - j * V) - mean[j];
+            even[j] = fma(d, d, even[j]);
+            if (r + 1 < rows) {
+                const lanes e = load_lanes(x + i + C, C - c - j * V) - mean[j];
+                odd[j] = fma(e, e, odd[j]);
+            }
+        }
     __global float *to = part + (size_t)g * 2 * C + c;
-    store_lanes(mean, to, valid);
-    store_lanes((s0 + s1) + (s2 + s3), to + C, valid);
+#pragma unroll
+    for (int j = 0; j < NB; j++) {
+        store_lanes(mean[j], to + j * V, C - c - j * V);
+        store_lanes(even[j] + odd[j], to + C + j * V, C - c - j * V);
+    }
 }
 
 /* mean = sum rows_g mean_g / R;  variance = (sum M2_g + rows_g (mean_g - mean)^2) / R;
@@ -107,17 +116,26 @@ __kernel void batch_norm_forward(int R, int C, int L, int chunks, __global const
                                  __global const float *restrict mean,
                                  __global const float *restrict inverse, __global float *restrict y)
 {
-    const int c = (int)get_global_id(0) * V, g = get_global_id(1), valid = C - c;
+    const int c = (int)get_global_id(0) * NB * V, g = get_global_id(1);
     if (c >= C || g >= chunks)
         return;
-    const lanes m = load_lanes(mean + c, valid), b = load_lanes(bias + c, valid);
-    const lanes scale = load_lanes(inverse + c, valid) * load_lanes(weight + c, valid);
-    const size_t first = (size_t)g * L * C + c;
     const int rows = min(L, R - g * L);
-    for (int r = 0; r < rows; r++) {
-        const size_t i = first + (size_t)r * C;
-        store_lanes(fma(load_lanes(x + i, valid) - m, scale, b), y + i, valid);
+    const size_t first = (size_t)g * L * C + c;
+    lanes m[NB], b[NB], scale[NB];
+#pragma unroll
+    for (int j = 0; j < NB; j++) {
+        const int at = c + j * V, valid = C - at;
+        m[j] = load_lanes(mean + at, valid);
+        b[j] = load_lanes(bias + at, valid);
+        scale[j] = load_lanes(inverse + at, valid) * load_lanes(weight + at, valid);
     }
+    for (int r = 0; r < rows; r++)
+#pragma unroll
+        for (int j = 0; j < NB; j++) {
+            const size_t i = first + (size_t)r * C + j * V;
+            const int valid = C - c - j * V;
+            store_lanes(fma(load_lanes(x + i, valid) - m[j], scale[j], b[j]), y + i, valid);
+        }
 }
 
 /* part[g][0] = sum of dy over chunk g, part[g][1] = sum of dy * (x - mean) * inverse. */
@@ -126,31 +144,32 @@ batch_norm_chunk_sums(int R, int C, int L, int chunks, __global const float *res
                       __global const float *restrict dy, __global const float *restrict mean,
                       __global const float *restrict inverse, __global float *restrict part)
 {
-    const int c = (int)get_global_id(0) * V, g = get_global_id(1), valid = C - c;
+    const int c = (int)get_global_id(0) * NB * V, g = get_global_id(1);
     if (c >= C || g >= chunks)
         return;
-    const lanes m = load_lanes(mean + c, valid);
-    const size_t first = (size_t)g * L * C + c;
     const int rows = min(L, R - g * L);
-    lanes s0 = 0.0f, s1 = 0.0f, t0 = 0.0f, t1 = 0.0f;
-    int r = 0;
-    for (; r + 2 <= rows; r += 2) {
-        const size_t i = first + (size_t)r * C, j = i + C;
-        const lanes d0 = load_lanes(dy + i, valid), d1 = load_lanes(dy + j, valid);
-        s0 += d0;
-        s1 += d1;
-        t0 = fma(d0, load_lanes(x + i, valid) - m, t0);
-        t1 = fma(d1, load_lanes(x + j, valid) - m, t1);
+    const size_t first = (size_t)g * L * C + c;
+    lanes m[NB], s[NB], t[NB];
+#pragma unroll
+    for (int j = 0; j < NB; j++) {
+        m[j] = load_lanes(mean + c + j * V, C - c - j * V);
+        s[j] = t[j] = 0.0f;
     }
-    if (r < rows) {
-        const size_t i = first + (size_t)r * C;
-        const lanes d0 = load_lanes(dy + i, valid);
-        s0 += d0;
-        t0 = fma(d0, load_lanes(x + i, valid) - m, t0);
-    }
+    for (int r = 0; r < rows; r++)
+#pragma unroll
+        for (int j = 0; j < NB; j++) {
+            const size_t i = first + (size_t)r * C + j * V;
+            const lanes d = load_lanes(dy + i, C - c - j * V);
+            s[j] += d;
+            t[j] = fma(d, load_lanes(x + i, C - c - j * V) - m[j], t[j]);
+        }
     __global float *to = part + (size_t)g * 2 * C + c;
-    store_lanes(s0 + s1, to, valid);
-    store_lanes((t0 + t1) * load_lanes(inverse + c, valid), to + C, valid);
+#pragma unroll
+    for (int j = 0; j < NB; j++) {
+        const int valid = C - c - j * V;
+        store_lanes(s[j], to + j * V, valid);
+        store_lanes(t[j] * load_lanes(inverse + c + j * V, valid), to + C + j * V, valid);
+    }
 }
 
 /* Adds the chunks into sums [2][C], which lies behind part: sums[0] = sum of dy (the gradient of
@@ -180,26 +199,33 @@ batch_norm_backward(int R, int C, int L, int chunks, int train, __global const f
                     __global const float *restrict mean, __global const float *restrict inverse,
                     __global const float *restrict part, __global float *restrict dx)
 {
-    const int c = (int)get_global_id(0) * V, g = get_global_id(1), valid = C - c;
+    const int c = (int)get_global_id(0) * NB * V, g = get_global_id(1);
     if (c >= C || g >= chunks)
         return;
-    const lanes inv = load_lanes(inverse + c, valid);
-    const lanes scale = inv * load_lanes(weight + c, valid);
-    const size_t first = (size_t)g * L * C + c;
     const int rows = min(L, R - g * L);
-    if (!train) {
-        for (int r = 0; r < rows; r++) {
-            const size_t i = first + (size_t)r * C;
-            store_lanes(load_lanes(dy + i, valid) * scale, dx + i, valid);
-        }
-        return;
-    }
+    const size_t first = (size_t)g * L * C + c;
     __global const float *sums = part + (size_t)chunks * 2 * C;
-    const lanes m = load_lanes(mean + c, valid), mean_dy = load_lanes(sums + c, valid) / (float)R;
-    const lanes slope = load_lanes(sums + C + c, valid) / (float)R * inv;
-    for (int r = 0; r < rows; r++) {
-        const size_t i = first + (size_t)r * C;
-        const lanes d = load_lanes(dy + i, valid) - mean_dy;
-        store_lanes(fma(m - load_lanes(x + i, valid), slope, d) * scale, dx + i, valid);
+    lanes m[NB], scale[NB], mean_dy[NB], slope[NB];
+#pragma unroll
+    for (int j = 0; j < NB; j++) {
+        const int at = c + j * V, valid = C - at;
+        const lanes inv = load_lanes(inverse + at, valid);
+        m[j] = load_lanes(mean + at, valid);
+        scale[j] = inv * load_lanes(weight + at, valid);
+        mean_dy[j] = slope[j] = 0.0f;
+        if (train) {
+            mean_dy[j] = load_lanes(sums + at, valid) / (float)R;
+            slope[j] = load_lanes(sums + C + at, valid) / (float)R * inv;
+        }
     }
+    for (int r = 0; r < rows; r++)
+#pragma unroll
+        for (int j = 0; j < NB; j++) {
+            const size_t i = first + (size_t)r * C + j * V;
+            const int valid = C - c - j * V;
+            lanes d = load_lanes(dy + i, valid);
+            if (train)
+                d = fma(m[j] - load_lanes(x + i, valid), slope[j], d - mean_dy[j]);
+            store_lanes(d * scale[j], dx + i, valid);
+        }
 }

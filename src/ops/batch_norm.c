@@ -49,12 +49,29 @@ static limn_status plan(limn_device *device, const void *params, const limn_desc
     return LIMN_OK;
 }
 
+/* Chunk kernels on a CPU device take four vectors of channels at once where there are as many. */
+static int64_t blocks(const limn_device *device, const limn_cut *c)
+{
+    return limn_lanes(device) == 16 && c->channels >= 64 ? 4 : 1;
+}
+
+static const char *chunk_defines(const limn_device *device, const limn_cut *c)
+{
+    return blocks(device, c) == 4 ? "-DV=16 -DNB=4" : limn_lane_defines(device);
+}
+
+static limn_grid chunk_grid(const limn_device *device, const limn_cut *c)
+{
+    const int64_t n = blocks(device, c);
+    return limn_lane_grid(device, (c->channels + n - 1) / n, c->chunks);
+}
+
 static limn_status forward(const limn_op_run *r)
 {
     const batch_norm_params *q = r->params;
     const limn_cut c = limn_cut_rows(&r->in[0]->desc);
-    const char *defines = limn_lane_defines(r->device);
-    const limn_grid grid = limn_lane_grid(r->device, c.channels, c.chunks);
+    const char *defines = chunk_defines(r->device, &c);
+    const limn_grid grid = chunk_grid(r->device, &c);
     const limn_grid once = limn_lane_grid(r->device, c.channels, 1);
     const limn_arg rows = limn_int(c.rows), channels = limn_int(c.channels),
                    length = limn_int(c.length), chunks = limn_int(c.chunks),
@@ -87,14 +104,13 @@ static limn_status forward(const limn_op_run *r)
  * the gradients of bias and weight. */
 static limn_status backward_sums(const limn_op_run *r, const limn_cut *c)
 {
-    const char *defines = limn_lane_defines(r->device);
+    const char *defines = chunk_defines(r->device, c);
     const size_t bytes = (size_t)c->channels * sizeof(float);
-    limn_status status = LIMN_LAUNCH(r->device, "batch_norm_chunk_sums", defines,
-                                     limn_lane_grid(r->device, c->channels, c->chunks),
-                                     limn_int(c->rows), limn_int(c->channels), limn_int(c->length),
-                                     limn_int(c->chunks), limn_in(r->in[0]->buffer),
-                                     limn_in(r->grad_out[0]->buffer), limn_in(r->saved[0]->buffer),
-                                     limn_in(r->saved[1]->buffer), limn_out(r->scratch));
+    limn_status status = LIMN_LAUNCH(
+        r->device, "batch_norm_chunk_sums", defines, chunk_grid(r->device, c), limn_int(c->rows),
+        limn_int(c->channels), limn_int(c->length), limn_int(c->chunks), limn_in(r->in[0]->buffer),
+        limn_in(r->grad_out[0]->buffer), limn_in(r->saved[0]->buffer), limn_in(r->saved[1]->buffer),
+        limn_out(r->scratch));
     if (status == LIMN_OK)
         status = LIMN_LAUNCH(r->device, "batch_norm_sums_finish", defines,
                              limn_lane_grid(r->device, c->channels, 1), limn_int(c->channels),
@@ -117,11 +133,11 @@ static limn_status backward(const limn_op_run *r)
     if (status != LIMN_OK || !r->grad_in[0])
         return status;
     return LIMN_LAUNCH(
-        r->device, "batch_norm_backward", limn_lane_defines(r->device),
-        limn_lane_grid(r->device, c.channels, c.chunks), limn_int(c.rows), limn_int(c.channels),
-        limn_int(c.length), limn_int(c.chunks), limn_int(q->train), limn_in(r->in[0]->buffer),
-        limn_in(r->grad_out[0]->buffer), limn_in(r->in[1]->buffer), limn_in(r->saved[0]->buffer),
-        limn_in(r->saved[1]->buffer), limn_in(r->scratch), limn_out(r->grad_in[0]->buffer));
+        r->device, "batch_norm_backward", chunk_defines(r->device, &c), chunk_grid(r->device, &c),
+        limn_int(c.rows), limn_int(c.channels), limn_int(c.length), limn_int(c.chunks),
+        limn_int(q->train), limn_in(r->in[0]->buffer), limn_in(r->grad_out[0]->buffer),
+        limn_in(r->in[1]->buffer), limn_in(r->saved[0]->buffer), limn_in(r->saved[1]->buffer),
+        limn_in(r->scratch), limn_out(r->grad_in[0]->buffer));
 }
 
 static void forward_reference(const limn_op_reference *r)
