@@ -1,20 +1,18 @@
 /* limn heatmap: attribution maps drawn as pictures. */
-#define _POSIX_C_SOURCE 200809L
 #include "cli.h"
+#include "files.h"
 
 #include "limn/dataset.h"
 #include "limn/heatmap.h"
 #include "limn/npy.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
-enum { FIRST_BYTES = 8, NAME_ROOM = 32, MAX_SIDE = 65535 };
+enum { NAME_ROOM = 32, MAX_SIDE = 65535 };
 
 /* Everything that is read before the output folder is made. */
 typedef struct job {
@@ -101,23 +99,6 @@ static limn_status find_range(job *j)
         j->ctx, j->reduced, j->count * j->height * j->width, &j->params, &j->range);
     j->params.sign = j->range.is_signed ? LIMN_HEAT_SIGNED : LIMN_HEAT_UNSIGNED;
     return status;
-}
-
-/* Pictures are told from data sets by their first bytes. */
-static limn_status is_picture(job *j, const char *path, bool *out)
-{
-    unsigned char first[FIRST_BYTES] = {0};
-    FILE *file = fopen(path, "rb");
-    if (!file)
-        return cli_fail(j->c, LIMN_BAD_INPUT, "cannot open", path, "%s", strerror(errno));
-    const size_t got = fread(first, 1, sizeof first, file);
-    const bool failed = ferror(file) != 0;
-    const int reason = errno;
-    fclose(file);
-    if (failed)
-        return cli_fail(j->c, LIMN_BAD_INPUT, "cannot read", path, "%s", strerror(reason));
-    *out = got >= 3 && (memcmp(first, "\x89PNG", 4) == 0 || memcmp(first, "\xff\xd8\xff", 3) == 0);
-    return LIMN_OK;
 }
 
 static limn_status read_pictures(job *j, const char *const *paths, size_t count)
@@ -221,7 +202,7 @@ static limn_status read_images(job *j, const char *maps)
                         "only one file of maps is drawn at a time");
     if (!first)
         return LIMN_OK;
-    if ((status = is_picture(j, first, &picture)) != LIMN_OK)
+    if ((status = files_is_picture(j->c, first, &picture)) != LIMN_OK)
         return status;
     if (!picture && more == 0)
         return read_data(j, maps, first);
@@ -264,38 +245,11 @@ static bool image_of(const job *j, size_t i, limn_image *out)
     return true;
 }
 
-static limn_status make_folder(cli *c, const char *path)
-{
-    char *copy = calloc(strlen(path) + 1, 1);
-    int reason = copy ? 0 : ENOMEM;
-    if (copy)
-        strcpy(copy, path);
-    for (char *at = copy ? copy + 1 : NULL; at && !reason; at++) {
-        if (*at != '/' && *at != '\0')
-            continue;
-        const char end = *at;
-        *at = '\0';
-        if (mkdir(copy, 0777) != 0 && errno != EEXIST)
-            reason = errno;
-        *at = end;
-        if (!end)
-            break;
-    }
-    struct stat info;
-    if (!reason && (stat(path, &info) != 0 || !S_ISDIR(info.st_mode)))
-        reason = ENOTDIR;
-    free(copy);
-    return reason ? cli_fail(c, LIMN_FAILED, "cannot make folder", path, "%s", strerror(reason))
-                  : LIMN_OK;
-}
-
 static limn_status write_png(job *j, const limn_image *image, const char *folder, const char *name)
 {
-    const size_t room = strlen(folder) + strlen(name) + 2;
-    char *path = calloc(room, 1);
+    char *path = files_join(j->c, folder, name);
     if (!path)
-        return out_of_memory(j);
-    snprintf(path, room, "%s/%s", folder, name);
+        return LIMN_FAILED;
     const limn_status status = limn_image_write_png(j->ctx, image, path);
     free(path);
     return status;
@@ -414,7 +368,7 @@ static limn_status draw_all(job *j)
     limn_montage montage;
     limn_status status = start_montage(j, shown, &montage);
     if (status == LIMN_OK)
-        status = make_folder(j->c, folder);
+        status = files_make_folder(j->c, folder);
     for (size_t i = 0; i < j->count && status == LIMN_OK; i++) {
         if (cli_interrupted())
             status = cli_fail(j->c, LIMN_INTERRUPTED, "interrupted", folder,

@@ -10,6 +10,7 @@
 #define LIMN_DATASET_H
 
 #include "limn/context.h"
+#include "limn/image.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -38,6 +39,13 @@ typedef struct limn_dataset {
 LIMN_API limn_status limn_dataset_open(limn_context *ctx, const char *path,
                                        const limn_dataset **out);
 LIMN_API void limn_dataset_close(const limn_dataset **dataset);
+
+/** An unlabelled data set in memory of pictures that all have one size and number of channels (else
+ *  LIMN_BAD_INPUT).  The pixels are copied.  `name` stands as its path; its digest is that of the
+ *  file it would be. */
+LIMN_API limn_status limn_dataset_from_images(limn_context *ctx, const char *name,
+                                              const limn_image *images, size_t count,
+                                              const limn_dataset **out);
 
 /** XXH3-128 of the file as 32 hexadecimal digits and NUL, high half first, as `xxhsum -H2` prints
  *  it.  The first call reads the whole file and keeps the result in `digest`. */

@@ -56,6 +56,7 @@ typedef struct opened {
     limn_safetensors *file;
     int32_t *labels;
     char **classes;
+    void *bytes; /* the file's, where limn_dataset_own gave them */
 } opened;
 
 static limn_status refuse(limn_context *ctx, const opened *data, const char *why)
@@ -281,8 +282,14 @@ void limn_dataset_close(const limn_dataset **dataset)
     limn_free(data->classes);
     limn_free(data->labels);
     limn_safetensors_close(&data->file);
+    limn_free(data->bytes);
     limn_free(data);
     *dataset = NULL;
+}
+
+void limn_dataset_own(const limn_dataset *dataset, void *bytes)
+{
+    ((opened *)dataset)->bytes = bytes; /* made by limn_calloc, so it may be written */
 }
 
 void limn_dataset_digest(const limn_dataset *dataset, char hex[33])

@@ -11,4 +11,8 @@
 limn_status limn_dataset_parse(limn_context *ctx, const char *path, const void *bytes, size_t size,
                                const limn_dataset **out);
 
+/** Hands memory that was allocated through base/memory.h over to a data set, which frees it when it
+ *  is closed. */
+void limn_dataset_own(const limn_dataset *dataset, void *bytes);
+
 #endif

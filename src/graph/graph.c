@@ -247,6 +247,14 @@ limn_status limn_graph_name(limn_graph *g, limn_node node, const char *name)
                : limn_fail(g->ctx, LIMN_BAD_USAGE, "bad graph", name, "it names no node");
 }
 
+const char *limn_graph_name_at(const limn_graph *g, int index, limn_node *node)
+{
+    if (index < 0 || index >= g->name_count)
+        return NULL;
+    *node = g->names[index].node;
+    return g->names[index].text;
+}
+
 limn_node limn_graph_find(const limn_graph *g, const char *name)
 {
     for (int i = 0; i < g->name_count; i++)

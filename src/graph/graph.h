@@ -32,6 +32,8 @@ limn_status limn_graph_apply(limn_graph *g, const char *op, const char *name, co
 limn_status limn_graph_name(limn_graph *g, limn_node node, const char *name);
 /** -1 where there is none of this name. */
 limn_node limn_graph_find(const limn_graph *g, const char *name);
+/** Name number `index` in the order of naming, and its node; NULL past the last. */
+const char *limn_graph_name_at(const limn_graph *g, int index, limn_node *node);
 const limn_desc *limn_graph_desc(const limn_graph *g, limn_node node);
 
 /** Keeps the node's value (or its gradient) readable after a run. */

@@ -56,7 +56,7 @@ static limn_node parameter(limn_builder *b, const char *path, const char *suffix
                               "the model has no such parameter");
     else
         b->status = limn_graph_extern(b->graph, name, p->tensor, &node);
-    if (p && b->status == LIMN_OK)
+    if (p && b->status == LIMN_OK && b->parameter_nodes)
         b->parameter_nodes[p - b->model->parameters] = node;
     limn_free(name);
     return node;
