@@ -62,7 +62,7 @@ static size_t distance(const char *a, const char *b)
 /* Computed from the images, and with rows and columns. */
 static bool is_spatial(const limn_attr_network *net, limn_node node)
 {
-    return limn_graph_desc(net->graph, node)->rank == 4 && !limn_graph_tensor(net->graph, node);
+    return limn_graph_is_output(net->graph, node) && limn_graph_desc(net->graph, node)->rank == 4;
 }
 
 static void hint_near(limn_attr_job *job, const limn_attr_network *net, const char *name)

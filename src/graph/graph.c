@@ -255,6 +255,11 @@ const char *limn_graph_name_at(const limn_graph *g, int index, limn_node *node)
     return g->names[index].text;
 }
 
+bool limn_graph_is_output(const limn_graph *g, limn_node node)
+{
+    return is_node(g, node) && g->nodes[node].apply >= 0;
+}
+
 limn_node limn_graph_find(const limn_graph *g, const char *name)
 {
     for (int i = 0; i < g->name_count; i++)

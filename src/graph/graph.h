@@ -35,6 +35,8 @@ limn_node limn_graph_find(const limn_graph *g, const char *name);
 /** Name number `index` in the order of naming, and its node; NULL past the last. */
 const char *limn_graph_name_at(const limn_graph *g, int index, limn_node *node);
 const limn_desc *limn_graph_desc(const limn_graph *g, limn_node node);
+/** Whether the node is the output of an op, not an input or an extern. */
+bool limn_graph_is_output(const limn_graph *g, limn_node node);
 
 /** Keeps the node's value (or its gradient) readable after a run. */
 limn_status limn_graph_keep(limn_graph *g, limn_node node);
