@@ -186,8 +186,8 @@ static void more_help(FILE *out)
     for (size_t i = 0; (method = limn_attribution_method_at(i)); i++) {
         fprintf(out, "  %-10s %s%s\n", method->name, method->summary,
                 method->channels ? ", [n,C,H,W]" : ", [n,H,W]");
-        fprintf(out, "  %-10s %s (%s)\n", "", method->formula, method->source);
-        fprintf(out, "  %-10s parameters:", "");
+        fprintf(out, "  %-10s %s\n", "", method->formula);
+        fprintf(out, "  %-10s %s; parameters:", "", method->source);
         for (const char *const *name = method->parameters; *name; name++)
             fprintf(out, " %s%s", *name, name[1] ? "," : "\n");
     }
@@ -302,15 +302,12 @@ static const limn_option options[] = {
 };
 
 static const limn_example examples[] = {
-    {"limn explain run/model.safetensors test.safetensors --method gradcam,occlusion --index 0:16 "
-     "--png -o out",
-     "the first 16 images, maps and pictures"},
-    {"limn explain run/model.safetensors cat.jpg --method rise --masks 8000 --target cat --png -o "
+    {"limn explain model.safetensors test.safetensors -m gradcam,saliency --index 0:16 --png -o "
      "out",
+     "the first 16 images, maps and pictures"},
+    {"limn explain model.safetensors cat.jpg -m gradcam --layer layer3 --target cat --png -o out",
      "one photograph, for a class by name"},
-    {"limn explain encoder.safetensors test.safetensors --method occlusion --target "
-     "prototype:label "
-     "--reference train.safetensors --index 0:16 -o out",
+    {"limn explain encoder.safetensors test.safetensors -m gradcam --target prototype:label -o out",
      "an encoder without classifier: likeness to the class of the label"},
     {0},
 };

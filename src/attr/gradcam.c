@@ -110,9 +110,7 @@ static limn_status run(limn_attr_job *job)
 const limn_attr_method limn_attr_gradcam = {
     .info = {.name = "gradcam",
              .summary = "class activation map weighted by gradients, of any layer",
-             .formula =
-                 "relu(sum_k w_k A_k), w_k = spatial mean of d score / d A_k; bilinear to the "
-                 "image's size; the mean over several layers",
+             .formula = "relu(sum_k w_k A_k), w_k = mean of d score / d A_k, then bilinear",
              .source = "Selvaraju et al., ICCV 2017",
              .parameters = (const char *const[]){"score", "layer", "relu", NULL},
              .score = LIMN_SCORE_LOGIT},
