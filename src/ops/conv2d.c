@@ -62,11 +62,6 @@ static const char *shape_fault(const conv2d_params *p, const limn_desc *in, int 
         if (i == 1 && count > INT32_MAX)
             return "the filters have more than 2^31 elements";
     }
-    if ((double)x->dim[1] * (double)x->dim[2] * (double)x->dim[3] > INT32_MAX)
-        return "an image has more than 2^31 elements";
-    if ((double)x->dim[0] * ((double)x->dim[1] + 2 * 1024) * ((double)x->dim[2] + 2 * 1024) >
-        INT32_MAX)
-        return "the batch has too many pixels; use a smaller batch";
     if (w->dim[0] % p->groups != 0)
         return "groups must divide the number of filters";
     if (w->dim[1] * p->groups != x->dim[3])
@@ -74,6 +69,16 @@ static const char *shape_fault(const conv2d_params *p, const limn_desc *in, int 
     if (in_count == 3 && in[2].dim[0] != w->dim[0])
         return "the bias must have one value for each filter";
     return NULL;
+}
+
+/* The kernels number pixels, and the elements of one image, in 32 bits; a last tile may reach past
+ * the end. */
+static const char *size_fault(const limn_desc *t)
+{
+    const double most = INT32_MAX - 4096, pixels = (double)t->dim[1] * (double)t->dim[2];
+    if (pixels * (double)t->dim[3] > most)
+        return "an image has more than 2^31 elements";
+    return pixels * (double)t->dim[0] > most ? "the batch has more than 2^31 pixels" : NULL;
 }
 
 static const conv2d_impl *choose(limn_device *device, const conv2d_params *p, const conv2d_shape *s,
@@ -110,10 +115,16 @@ static limn_status plan(limn_device *device, const void *params, const limn_desc
     const char *fault = shape_fault(p, in, in_count);
     if (fault)
         return limn_fail(ctx, LIMN_BAD_USAGE, "bad convolution", where, "%s", fault);
+    if ((fault = size_fault(&in[0])))
+        return limn_fail(ctx, LIMN_BAD_USAGE, "bad convolution", where, "%s", fault);
     const conv2d_shape s = make_shape(params, in, in_count);
     if (s.h.out < 1 || s.w.out < 1)
         return limn_fail(ctx, LIMN_BAD_USAGE, "bad convolution", where,
                          "the filters reach beyond the padded image");
+    out->out_count = 1;
+    out->out[0] = limn_desc_make(LIMN_F32, 4, s.n, s.h.out, s.w.out, in[1].dim[0]);
+    if ((fault = size_fault(&out->out[0])))
+        return limn_fail(ctx, LIMN_BAD_USAGE, "bad convolution", where, "%s", fault);
     for (int d = CONV2D_FORWARD; p->impl > 0 && d <= CONV2D_FILTER; d++) {
         const conv2d_impl *impl = implementations[p->impl - 1];
         const char *why = impl->accepts(limn_device_get_limits(device), &s, (conv2d_direction)d);
@@ -121,8 +132,6 @@ static limn_status plan(limn_device *device, const void *params, const limn_desc
             return limn_fail(ctx, LIMN_BAD_USAGE, "bad convolution", where,
                              "implementation %d (%s) declines: %s", (int)p->impl, impl->name, why);
     }
-    out->out_count = 1;
-    out->out[0] = limn_desc_make(LIMN_F32, 4, s.n, s.h.out, s.w.out, in[1].dim[0]);
     out->forward_scratch = scratch_of(device, p, &s, CONV2D_FORWARD);
     out->backward_scratch =
         larger(scratch_of(device, p, &s, CONV2D_DATA), scratch_of(device, p, &s, CONV2D_FILTER));

@@ -1,5 +1,7 @@
 #include "harness.h"
 
+#include <stdio.h>
+
 /* One case: x [n,h,w,c], filters [k,c/groups,r,s], with or without bias. */
 #define CONV(params, n, h, w, c, k, cg, r, s)                                                      \
     {                                                                                              \
@@ -58,6 +60,41 @@ static const limn_op_case cases[] = {
     {"pad=1", 2, {LIMN_F4(40, 10, 10, 16), LIMN_F4(16, 16, 3, 3)}, false},
 };
 
+/* Shapes that are planned, never run: a batch of 65,536 images, and what must be refused. */
+static int plans(limn_device *device)
+{
+    static const struct {
+        const char *params;
+        bool fits;
+        limn_desc in[3];
+        int in_count;
+    } shapes[] = {
+        {"pad=1", true, {LIMN_F4(65536, 32, 32, 3), LIMN_F4(64, 3, 3, 3)}, 2},
+        {"", false, {LIMN_F4(1, 2, 5, 3), LIMN_F4(4, 3, 3, 3)}, 2},
+        {"dilation=3", false, {LIMN_F4(1, 6, 9, 3), LIMN_F4(4, 3, 3, 3)}, 2},
+        {"", false, {LIMN_F4(1, 5, 5, 4), LIMN_F4(4, 3, 3, 3)}, 2},
+        {"groups=2", false, {LIMN_F4(1, 5, 5, 6), LIMN_F4(5, 3, 3, 3)}, 2},
+        {"", false, {LIMN_F4(1, 5, 5, 3), LIMN_F4(4, 3, 3, 3), LIMN_F1(3)}, 3},
+        {"impl=1 groups=6", false, {LIMN_F4(1, 5, 5, 6), LIMN_F4(6, 1, 3, 3)}, 2},
+        {"", false, {LIMN_F4(3, 30000, 30000, 1), LIMN_F4(1, 1, 3, 3)}, 2},
+    };
+    const limn_op *op = limn_op_find("conv2d");
+    int64_t params[32];
+    limn_op_plan plan;
+    int wrong = op->params_size > sizeof params;
+    for (size_t i = 0; !wrong && i < sizeof shapes / sizeof *shapes; i++) {
+        limn_status status =
+            limn_op_parse(limn_device_context(device), op, shapes[i].params, params);
+        if (status == LIMN_OK)
+            status = limn_op_make_plan(device, op, params, shapes[i].in, shapes[i].in_count, &plan);
+        if (status != (shapes[i].fits ? LIMN_OK : LIMN_BAD_USAGE)) {
+            printf("  shape %zu: status %d\n", i, (int)status);
+            wrong++;
+        }
+    }
+    return wrong;
+}
+
 /* Two known answers: sums that can be seen by eye. */
 static int known_answers(limn_device *device)
 {
@@ -76,7 +113,7 @@ static int known_answers(limn_device *device)
     const double *const with_filter[2] = {image, up};
     const limn_desc in_up[2] = {LIMN_F4(1, 3, 3, 1), LIMN_F4(1, 1, 3, 3)};
     wrong += limn_expect(device, "conv2d", "pad=1", 2, in_up, with_filter, shifted, 0);
-    return wrong;
+    return wrong + plans(device);
 }
 
 const limn_op_test limn_test_conv2d = {
