@@ -64,10 +64,13 @@ static const char *own_name(const char *name)
     return name;
 }
 
-static bool is_ignored(const char *name)
+static bool is_ignored(const limn_safetensors *file, const char *name)
 {
-    static const char suffix[] = "num_batches_tracked";
+    static const char suffix[] = "num_batches_tracked", state[] = LIMN_OPTIMIZER_PREFIX;
     const size_t length = strlen(name), tail = sizeof suffix - 1;
+    if (strncmp(name, state, sizeof state - 1) == 0 &&
+        limn_safetensors_metadata(file, LIMN_CHECKPOINT_KEY))
+        return true;
     return length >= tail && strcmp(name + length - tail, suffix) == 0;
 }
 
@@ -89,7 +92,7 @@ static limn_status collect_names(loading *l)
     if (status != LIMN_OK)
         return status;
     for (size_t i = 0; i < l->file->count; i++)
-        if (!is_ignored(l->file->entries[i].name))
+        if (!is_ignored(l->file, l->file->entries[i].name))
             l->names[l->count++] =
                 (named){.name = own_name(l->file->entries[i].name), .entry = &l->file->entries[i]};
     qsort(l->names, l->count, sizeof *l->names, by_name);
