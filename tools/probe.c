@@ -93,8 +93,7 @@ static const limn_option options[] = {
 static const limn_example examples[] = {
     {"limn probe contrast/model.safetensors train.safetensors -o probed.safetensors",
      "a classifier for an encoder trained without one"},
-    {"limn probe resnet18.safetensors train.safetensors --val test.safetensors --arch resnet18 "
-     "-o probed.safetensors --json",
+    {"limn probe resnet18.safetensors train.safetensors --arch resnet18 -o out.safetensors --json",
      "how well the features of a published model separate other classes"},
     {0},
 };
