@@ -15,7 +15,7 @@ int accumulate_occlusion_first(int at, int window, int stride)
 }
 
 __kernel void accumulate_occlusion_add(int h, int w, long first, int batch, int window_h,
-                                       int window_w, int stride_h, int stride_w,
+                                       int window_w, int stride_h, int stride_w, int cut,
                                        __global float *restrict sum, __global float *restrict count,
                                        __global const float *restrict scores,
                                        __global const float *restrict reference)
@@ -29,14 +29,14 @@ __kernel void accumulate_occlusion_add(int h, int w, long first, int batch, int 
     float drop = sum[at], covered = count[at];
     /* From the first that reaches i on; they end where one starts behind i. */
     for (int y = min(accumulate_occlusion_first(i, window_h, stride_h), down - 1); y < down; y++) {
-        const int top = limn_window_start(y, h, window_h, stride_h);
+        const int top = limn_window_start(y, h, window_h, stride_h, cut);
         if (top > i)
             break;
         if (i >= top + window_h)
             continue;
         for (int x = min(accumulate_occlusion_first(j, window_w, stride_w), across - 1); x < across;
              x++) {
-            const int left = limn_window_start(x, w, window_w, stride_w);
+            const int left = limn_window_start(x, w, window_w, stride_w, cut);
             if (left > j)
                 break;
             const long b = (long)y * across + x - first;

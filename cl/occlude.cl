@@ -1,6 +1,7 @@
 /* Copies of one image, each with one window replaced by a baseline.
  *
  *   copy b hides window number first + b: y = base inside it, x elsewhere
+ *   places as in common/window.h, `cut` says what the last window does at the border
  *   windows are numbered along x first; numbers behind the last leave the image as it is
  *
  * Memory: x, base [h][w][channels]; y [batch][h][w][channels].
@@ -9,7 +10,7 @@
 #include "common/window.h"
 
 __kernel void occlude_forward(int batch, int h, int w, int channels, long first, int window_h,
-                              int window_w, int stride_h, int stride_w,
+                              int window_w, int stride_h, int stride_w, int cut,
                               __global const float *restrict x, __global const float *restrict base,
                               __global float *restrict y)
 {
@@ -20,8 +21,8 @@ __kernel void occlude_forward(int batch, int h, int w, int channels, long first,
     const long number = first + b, row = number / across;
     bool hidden = false;
     if (row < limn_window_count(h, window_h, stride_h)) {
-        const int top = limn_window_start((int)row, h, window_h, stride_h);
-        const int left = limn_window_start((int)(number % across), w, window_w, stride_w);
+        const int top = limn_window_start((int)row, h, window_h, stride_h, cut);
+        const int left = limn_window_start((int)(number % across), w, window_w, stride_w, cut);
         const int i = at / w, j = at % w;
         hidden = i >= top && i < top + window_h && j >= left && j < left + window_w;
     }

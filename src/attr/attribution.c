@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define METHODS(X) X(gradient) X(saliency) X(gradcam)
+#define METHODS(X) X(gradient) X(saliency) X(gradcam) X(occlusion) X(rise)
 
 #define DECLARE(name) extern const limn_attr_method limn_attr_##name;
 METHODS(DECLARE)

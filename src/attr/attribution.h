@@ -94,7 +94,23 @@ typedef void limn_attr_gradient_fn(limn_attr_job *job, const float *gradients, i
                                    int64_t count);
 limn_status limn_attr_gradients(limn_attr_job *job, limn_attr_gradient_fn *take);
 
-/** Normalised stand-in of image `index` for the job's baseline, [H,W,C]; `image` is that image. */
+/** One image on the device under many changes: the graph that scores the copies, and what the
+ *  changes are made from. */
+typedef struct limn_attr_perturbed {
+    limn_attr_network net;
+    limn_tensor *image, *baseline; /**< [H,W,C] */
+    float *values;                 /**< host copy of one image */
+    float *stand_in;               /**< and of its baseline */
+} limn_attr_perturbed;
+
+/** For `copies` changed copies of each image.  Free it in every case. */
+limn_status limn_attr_perturbed_create(limn_attr_job *job, int64_t copies,
+                                       limn_attr_perturbed *out);
+void limn_attr_perturbed_free(limn_attr_perturbed *p);
+/** Makes image `index` the one under work: uploads it, its baseline and its class or direction. */
+limn_status limn_attr_perturbed_load(limn_attr_job *job, limn_attr_perturbed *p, int64_t index);
+
+/** What stands in for pixels of a normalised image [H,W,C], by the job's parameters. */
 limn_status limn_attr_baseline(limn_attr_job *job, const float *image, float *out);
 
 #endif

@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 typedef struct settings {
-    int64_t batch, first, window[2], stride[2];
+    int64_t batch, first, window[2], stride[2], cut;
 } settings;
 
 static const limn_param_spec specs[] = {
@@ -16,6 +16,7 @@ static const limn_param_spec specs[] = {
     {"window_w", LIMN_PARAM_INT, offsetof(settings, window[1]), 1, 1, 1 << 15},
     {"stride_h", LIMN_PARAM_INT, offsetof(settings, stride[0]), 1, 1, 1 << 15},
     {"stride_w", LIMN_PARAM_INT, offsetof(settings, stride[1]), 1, 1, 1 << 15},
+    {"cut", LIMN_PARAM_INT, offsetof(settings, cut), 0, 0, 1},
     {0},
 };
 
@@ -61,8 +62,8 @@ static limn_status forward(const limn_op_run *r)
         r->device, "accumulate_occlusion_add", "", limn_grid_1d((size_t)(d[0] * d[1])),
         limn_int(d[0]), limn_int(d[1]), limn_long(q->first), limn_int(used(q, &r->in[2]->desc)),
         limn_int(q->window[0]), limn_int(q->window[1]), limn_int(q->stride[0]),
-        limn_int(q->stride[1]), limn_inout(r->in[0]->buffer), limn_inout(r->in[1]->buffer),
-        limn_in(r->in[2]->buffer), limn_in(r->in[3]->buffer));
+        limn_int(q->stride[1]), limn_int(q->cut), limn_inout(r->in[0]->buffer),
+        limn_inout(r->in[1]->buffer), limn_in(r->in[2]->buffer), limn_in(r->in[3]->buffer));
 }
 
 static void forward_reference(const limn_op_reference *r)
@@ -73,8 +74,8 @@ static void forward_reference(const limn_op_reference *r)
     const int64_t total = across * limn_window_count(d[0], q->window[0], q->stride[0]);
     for (int64_t b = 0; b < batch && q->first + b < total; b++) {
         const int64_t row = (q->first + b) / across, column = (q->first + b) % across;
-        const int64_t top = limn_window_start(row, d[0], q->window[0], q->stride[0]);
-        const int64_t left = limn_window_start(column, d[1], q->window[1], q->stride[1]);
+        const int64_t top = limn_window_start(row, d[0], q->window[0], q->stride[0], q->cut);
+        const int64_t left = limn_window_start(column, d[1], q->window[1], q->stride[1], q->cut);
         for (int64_t i = top; i < top + q->window[0] && i < d[0]; i++)
             for (int64_t j = left; j < left + q->window[1] && j < d[1]; j++) {
                 r->in[0][i * d[1] + j] += r->in[3][0] - r->in[2][b];

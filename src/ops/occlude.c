@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 typedef struct settings {
-    int64_t batch, first, window[2], stride[2];
+    int64_t batch, first, window[2], stride[2], cut;
 } settings;
 
 static const limn_param_spec specs[] = {
@@ -16,6 +16,7 @@ static const limn_param_spec specs[] = {
     {"window_w", LIMN_PARAM_INT, offsetof(settings, window[1]), 1, 1, 1 << 15},
     {"stride_h", LIMN_PARAM_INT, offsetof(settings, stride[0]), 1, 1, 1 << 15},
     {"stride_w", LIMN_PARAM_INT, offsetof(settings, stride[1]), 1, 1, 1 << 15},
+    {"cut", LIMN_PARAM_INT, offsetof(settings, cut), 0, 0, 1},
     {0},
 };
 
@@ -53,7 +54,7 @@ static limn_status forward(const limn_op_run *r)
     return LIMN_LAUNCH(r->device, "occlude_forward", "", grid, limn_int(d[0]), limn_int(d[1]),
                        limn_int(d[2]), limn_int(d[3]), limn_long(q->first), limn_int(q->window[0]),
                        limn_int(q->window[1]), limn_int(q->stride[0]), limn_int(q->stride[1]),
-                       limn_in(r->in[0]->buffer), limn_in(r->in[1]->buffer),
+                       limn_int(q->cut), limn_in(r->in[0]->buffer), limn_in(r->in[1]->buffer),
                        limn_out(r->out[0]->buffer));
 }
 
@@ -69,8 +70,10 @@ static void forward_reference(const limn_op_reference *r)
             r->out[0][b * image + e] = r->in[0][e];
         if (number >= down * across)
             continue;
-        const int64_t top = limn_window_start(number / across, d[1], q->window[0], q->stride[0]);
-        const int64_t left = limn_window_start(number % across, d[2], q->window[1], q->stride[1]);
+        const int64_t top =
+            limn_window_start(number / across, d[1], q->window[0], q->stride[0], q->cut);
+        const int64_t left =
+            limn_window_start(number % across, d[2], q->window[1], q->stride[1], q->cut);
         for (int64_t i = top; i < top + q->window[0] && i < d[1]; i++)
             for (int64_t j = left; j < left + q->window[1] && j < d[2]; j++)
                 for (int64_t c = 0; c < d[3]; c++)

@@ -10,6 +10,7 @@ static const limn_op_case cases[] = {
     {"window_h=3 window_w=4 stride_h=2 stride_w=3", 4, {MAPS(8, 11, 20)}, false},
     {"first=5 batch=9 window_h=5 window_w=2", 4, {MAPS(9, 33, 12)}, false},
     {"window_h=9 window_w=3 stride_w=5", 4, {MAPS(7, 19, 8)}, false},
+    {"window_h=3 window_w=4 stride_h=3 stride_w=3 cut=1", 4, {MAPS(8, 11, 20)}, false},
     {"first=1000000000000 window_h=2 window_w=2", 4, {MAPS(5, 5, 3)}, false},
 };
 
@@ -38,24 +39,27 @@ static limn_status two_windows(limn_device *device, limn_tensor *const *t, const
 }
 
 /* Captum's tests of Occlusion: f = 4 (x0 + x1 + x2) of [20, 50, 30] with windows of two, baseline
- * 10, stride 1: [200, 220, 240].  Stride 2 has places 0 and, flush with the border, 1: the same. */
+ * 10, stride 1: [200, 220, 240].  Stride 2 has places 0 and, flush with the border, 1: the same.
+ * With baseline 0 and the last window cut: [280, 280, 120]. */
 static int known_answers(limn_device *device)
 {
     const limn_desc desc[] = {MAPS(1, 3, 1)};
-    const float scores[] = {200, 160}, expected[] = {200, 220, 240};
-    const char *const params[] = {"window_w=2", "window_w=2 stride_w=2"};
+    const float scores[][2] = {{200, 160}, {200, 160}, {120, 280}};
+    const float expected[][3] = {{200, 220, 240}, {200, 220, 240}, {280, 280, 120}};
+    const char *const params[] = {"window_w=2", "window_w=2 stride_w=2",
+                                  "window_w=2 stride_w=2 cut=1"};
     limn_tensor *t[4] = {0};
     limn_status status = LIMN_OK;
     int wrong = 0;
     for (int i = 0; i < 4 && status == LIMN_OK; i++)
         status = limn_tensor_create(device, &desc[i], &t[i]);
-    for (int k = 0; k < 2 && status == LIMN_OK; k++) {
+    for (int k = 0; k < 3 && status == LIMN_OK; k++) {
         float map[3] = {0};
-        status = two_windows(device, t, scores, params[k], map);
+        status = two_windows(device, t, scores[k], params[k], map);
         for (int i = 0; i < 3; i++)
-            if (!(fabsf(map[i] - expected[i]) <= 1e-4f)) {
+            if (!(fabsf(map[i] - expected[k][i]) <= 1e-4f)) {
                 printf("  %s: position %d is %g, known answer %g\n", params[k], i, map[i],
-                       expected[i]);
+                       expected[k][i]);
                 wrong++;
             }
     }

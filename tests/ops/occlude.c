@@ -18,6 +18,10 @@ static const limn_op_case cases[] = {
      2,
      {LIMN_F4(1, 7, 33, 1), F3(7, 33, 1)},
      false},
+    {"batch=20 window_h=3 window_w=4 stride_h=3 stride_w=4 cut=1",
+     2,
+     {F3(8, 11, 3), F3(8, 11, 3)},
+     false},
     {"batch=4 first=1000000000000 window_h=2 window_w=2", 2, {F3(5, 5, 1), F3(5, 5, 1)}, false},
 };
 
