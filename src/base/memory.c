@@ -5,6 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 
 static atomic_ulong made, fail_from;
 static atomic_bool fail_lasting;
@@ -56,6 +59,13 @@ void *limn_realloc(void *block, size_t count, size_t size)
 void limn_free(void *block)
 {
     free(block);
+}
+
+void limn_memory_trim(void)
+{
+#if defined(__GLIBC__)
+    malloc_trim(0);
+#endif
 }
 
 char *limn_strndup(const char *text, size_t length)

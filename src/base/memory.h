@@ -17,6 +17,9 @@ void *limn_realloc(void *block, size_t count, size_t size);
 
 void limn_free(void *block);
 
+/** Gives freed memory back to the system, where the C library can. */
+void limn_memory_trim(void);
+
 /** Copy of a string or of its first `length` bytes; NULL when exhausted. */
 char *limn_strdup(const char *text);
 char *limn_strndup(const char *text, size_t length);

@@ -68,6 +68,13 @@ static const limn_op_example example = {
     .tolerance = 1e-7, /* one rounding */
 };
 
+static const limn_op_example bench[] = {
+    {.params = "",
+     .in_count = 2,
+     .in = {{LIMN_F32, 4, {64, 32, 32, 64}}, {LIMN_F32, 4, {64, 32, 32, 64}}}},
+    {0},
+};
+
 const limn_op limn_op_add = {
     .name = "add",
     .formula = "y = a + b",
@@ -82,4 +89,5 @@ const limn_op limn_op_add = {
     .forward_reference = forward_reference,
     .backward_reference = backward_reference,
     .example = &example,
+    .bench = bench,
 };

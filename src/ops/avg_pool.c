@@ -93,6 +93,11 @@ static const limn_op_example example = {
     .tolerance = 1e-6, /* at most nine rounded additions and a division */
 };
 
+static const limn_op_example bench[] = {
+    {.params = "kernel=2 stride=2", .in_count = 1, .in = {{LIMN_F32, 4, {64, 32, 32, 64}}}},
+    {0},
+};
+
 const limn_op limn_op_avg_pool = {
     .name = "avg_pool",
     .formula = "y[n,oh,ow,c] = mean over i,j of x[n, oh*stride-pad+i, ow*stride-pad+j, c]",
@@ -107,4 +112,5 @@ const limn_op limn_op_avg_pool = {
     .forward_reference = forward_reference,
     .backward_reference = backward_reference,
     .example = &example,
+    .bench = bench,
 };

@@ -212,6 +212,31 @@ static const limn_op_example example = {
     .tolerance = 4e-6, /* sums of 18 terms, each rounded, divided by deviations near 0.5 */
 };
 
+static const limn_op_example bench[] = {
+    {.params = "train=1",
+     .in_count = 5,
+     .in = {{LIMN_F32, 4, {64, 32, 32, 64}},
+            {LIMN_F32, 1, {64}},
+            {LIMN_F32, 1, {64}},
+            {LIMN_F32, 1, {64}},
+            {LIMN_F32, 1, {64}}}},
+    {.params = "train=1",
+     .in_count = 5,
+     .in = {{LIMN_F32, 4, {64, 4, 4, 512}},
+            {LIMN_F32, 1, {512}},
+            {LIMN_F32, 1, {512}},
+            {LIMN_F32, 1, {512}},
+            {LIMN_F32, 1, {512}}}},
+    {.params = "",
+     .in_count = 5,
+     .in = {{LIMN_F32, 4, {64, 32, 32, 64}},
+            {LIMN_F32, 1, {64}},
+            {LIMN_F32, 1, {64}},
+            {LIMN_F32, 1, {64}},
+            {LIMN_F32, 1, {64}}}},
+    {0},
+};
+
 const limn_op limn_op_batch_norm = {
     .name = "batch_norm",
     .formula = "y = (x - mean) / sqrt(variance + eps) * weight + bias, per channel",
@@ -229,4 +254,5 @@ const limn_op limn_op_batch_norm = {
     .backward_reference = backward_reference,
     .fill = fill,
     .example = &example,
+    .bench = bench,
 };

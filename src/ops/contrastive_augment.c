@@ -256,6 +256,11 @@ static const limn_op_example example = {
     .tolerance = 1e-5, /* coordinates to 1e-6 of the image, then about twenty roundings */
 };
 
+static const limn_op_example bench[] = {
+    {.params = "", .in_count = 2, .in = {{LIMN_U8, 4, {256, 32, 32, 3}}, {LIMN_I32, 1, {256}}}},
+    {0},
+};
+
 const limn_op limn_op_contrastive_augment = {
     .name = "contrastive_augment",
     .formula = "random resized crop, flip, colour jitter, greyscale "
@@ -269,4 +274,5 @@ const limn_op limn_op_contrastive_augment = {
     .forward_reference = forward_reference,
     .fill = fill,
     .example = &example,
+    .bench = bench,
 };

@@ -231,6 +231,41 @@ static const limn_op_example example = {
     .tolerance = 1e-5, /* sums of 180 products */
 };
 
+/* Layers of ResNet-18 for CIFAR, then of ResNet-50. */
+static const limn_op_example bench[] = {
+    {.params = "pad=1",
+     .in_count = 2,
+     .in = {{LIMN_F32, 4, {64, 32, 32, 64}}, {LIMN_F32, 4, {64, 64, 3, 3}}}},
+    {.params = "pad=1",
+     .in_count = 2,
+     .in = {{LIMN_F32, 4, {64, 16, 16, 128}}, {LIMN_F32, 4, {128, 128, 3, 3}}}},
+    {.params = "pad=1",
+     .in_count = 2,
+     .in = {{LIMN_F32, 4, {64, 8, 8, 256}}, {LIMN_F32, 4, {256, 256, 3, 3}}}},
+    {.params = "pad=1",
+     .in_count = 2,
+     .in = {{LIMN_F32, 4, {64, 4, 4, 512}}, {LIMN_F32, 4, {512, 512, 3, 3}}}},
+    {.params = "pad=1",
+     .in_count = 2,
+     .in = {{LIMN_F32, 4, {64, 32, 32, 3}}, {LIMN_F32, 4, {64, 3, 3, 3}}}},
+    {.params = "stride=2 pad=1",
+     .in_count = 2,
+     .in = {{LIMN_F32, 4, {64, 32, 32, 64}}, {LIMN_F32, 4, {128, 64, 3, 3}}}},
+    {.params = "stride=2 pad=1",
+     .in_count = 2,
+     .in = {{LIMN_F32, 4, {64, 8, 8, 256}}, {LIMN_F32, 4, {512, 256, 3, 3}}}},
+    {.params = "stride=2",
+     .in_count = 2,
+     .in = {{LIMN_F32, 4, {64, 32, 32, 64}}, {LIMN_F32, 4, {128, 64, 1, 1}}}},
+    {.params = "",
+     .in_count = 2,
+     .in = {{LIMN_F32, 4, {16, 56, 56, 256}}, {LIMN_F32, 4, {64, 256, 1, 1}}}},
+    {.params = "stride=2 pad=3",
+     .in_count = 2,
+     .in = {{LIMN_F32, 4, {8, 224, 224, 3}}, {LIMN_F32, 4, {64, 3, 7, 7}}}},
+    {0},
+};
+
 const limn_op limn_op_conv2d = {
     .name = "conv2d",
     .formula = "y[n,oh,ow,k] = bias[k] + sum_{r,s,c} x[n, oh*stride-pad+r*dilation, "
@@ -247,4 +282,5 @@ const limn_op limn_op_conv2d = {
     .forward_reference = forward_reference,
     .backward_reference = backward_reference,
     .example = &example,
+    .bench = bench,
 };

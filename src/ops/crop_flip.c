@@ -101,6 +101,11 @@ static const limn_op_example example = {
     .tolerance = 3e-7, /* one division of 2.5 ulp */
 };
 
+static const limn_op_example bench[] = {
+    {.params = "", .in_count = 2, .in = {{LIMN_U8, 4, {256, 32, 32, 3}}, {LIMN_I32, 1, {256}}}},
+    {0},
+};
+
 const limn_op limn_op_crop_flip = {
     .name = "crop_flip",
     .formula = "crop of the zero-padded image at a drawn place, flipped with a drawn chance, / 255 "
@@ -114,4 +119,5 @@ const limn_op limn_op_crop_flip = {
     .forward_reference = forward_reference,
     .fill = fill,
     .example = &example,
+    .bench = bench,
 };

@@ -135,6 +135,12 @@ static const limn_op_example example = {
     .tolerance = 3e-6, /* exp and log: 3 ulp, a sum of K */
 };
 
+static const limn_op_example bench[] = {
+    {.params = "", .in_count = 2, .in = {{LIMN_F32, 2, {512, 10}}, {LIMN_I32, 1, {512}}}},
+    {.params = "", .in_count = 2, .in = {{LIMN_F32, 2, {64, 1000}}, {LIMN_I32, 1, {64}}}},
+    {0},
+};
+
 const limn_op limn_op_cross_entropy = {
     .name = "cross_entropy",
     .formula = "loss = mean over rows with label >= 0 of "
@@ -152,4 +158,5 @@ const limn_op limn_op_cross_entropy = {
     .backward_reference = backward_reference,
     .fill = fill,
     .example = &example,
+    .bench = bench,
 };

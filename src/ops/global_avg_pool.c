@@ -62,6 +62,11 @@ static const limn_op_example example = {
     .tolerance = 2e-6, /* 15 rounded additions whose sum may be small */
 };
 
+static const limn_op_example bench[] = {
+    {.params = "", .in_count = 1, .in = {{LIMN_F32, 4, {64, 4, 4, 512}}}},
+    {0},
+};
+
 const limn_op limn_op_global_avg_pool = {
     .name = "global_avg_pool",
     .formula = "y[n,c] = mean over h,w of x[n,h,w,c]",
@@ -74,4 +79,5 @@ const limn_op limn_op_global_avg_pool = {
     .forward_reference = forward_reference,
     .backward_reference = backward_reference,
     .example = &example,
+    .bench = bench,
 };

@@ -97,6 +97,11 @@ static const limn_op_example example = {
     .tolerance = 2e-6, /* a sum of 37 squares, root and divisions */
 };
 
+static const limn_op_example bench[] = {
+    {.params = "", .in_count = 1, .in = {{LIMN_F32, 2, {4096, 128}}}},
+    {0},
+};
+
 const limn_op limn_op_l2_normalize = {
     .name = "l2_normalize",
     .formula = "y = x / max(|x|, eps), along the last dimension",
@@ -112,4 +117,5 @@ const limn_op limn_op_l2_normalize = {
     .forward_reference = forward_reference,
     .backward_reference = backward_reference,
     .example = &example,
+    .bench = bench,
 };

@@ -285,6 +285,16 @@ static const limn_op_example example = {
     .tolerance = 4e-6, /* 35 products of one sum, each rounded: 35 * 2^-24, doubled */
 };
 
+static const limn_op_example bench[] = {
+    {.params = "",
+     .in_count = 3,
+     .in = {{LIMN_F32, 2, {64, 512}}, {LIMN_F32, 2, {10, 512}}, {LIMN_F32, 1, {10}}}},
+    {.params = "",
+     .in_count = 3,
+     .in = {{LIMN_F32, 2, {512, 2048}}, {LIMN_F32, 2, {2048, 2048}}, {LIMN_F32, 1, {2048}}}},
+    {0},
+};
+
 const limn_op limn_op_linear = {
     .name = "linear",
     .formula = "y[n,k] = bias[k] + sum_c x[n,c] weight[k,c]",
@@ -300,4 +310,5 @@ const limn_op limn_op_linear = {
     .forward_reference = forward_reference,
     .backward_reference = backward_reference,
     .example = &example,
+    .bench = bench,
 };

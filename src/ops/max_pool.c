@@ -96,6 +96,11 @@ static const limn_op_example example = {
     .tolerance = 1e-6, /* a selection; backward adds up to four values */
 };
 
+static const limn_op_example bench[] = {
+    {.params = "kernel=3 stride=2 pad=1", .in_count = 1, .in = {{LIMN_F32, 4, {8, 112, 112, 64}}}},
+    {0},
+};
+
 const limn_op limn_op_max_pool = {
     .name = "max_pool",
     .formula = "y[n,oh,ow,c] = max over i,j of x[n, oh*stride-pad+i, ow*stride-pad+j, c]",
@@ -110,4 +115,5 @@ const limn_op limn_op_max_pool = {
     .forward_reference = forward_reference,
     .backward_reference = backward_reference,
     .example = &example,
+    .bench = bench,
 };

@@ -64,6 +64,13 @@ static const limn_op_example example = {
     .tolerance = 1e-6, /* two divisions of 2.5 ulp and a difference */
 };
 
+static const limn_op_example bench[] = {
+    {.params = "",
+     .in_count = 3,
+     .in = {{LIMN_U8, 4, {256, 32, 32, 3}}, {LIMN_F32, 1, {3}}, {LIMN_F32, 1, {3}}}},
+    {0},
+};
+
 const limn_op limn_op_normalize = {
     .name = "normalize",
     .formula = "y = (x - mean) / std per channel; bytes are divided by 255 first",
@@ -74,4 +81,5 @@ const limn_op limn_op_normalize = {
     .forward_reference = forward_reference,
     .fill = fill,
     .example = &example,
+    .bench = bench,
 };

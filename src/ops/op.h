@@ -107,6 +107,9 @@ typedef struct limn_op {
     void (*fill)(const void *params, const limn_desc *in, int in_count, int which, double *values,
                  double (*draw)(void *state), void *state);
     const limn_op_example *example;
+    /** Shapes of real work for benchmarks, their `tolerance` unused; ends with NULL `params`.  NULL:
+     *  the op is not benched. */
+    const limn_op_example *bench;
 } limn_op;
 
 /** All ops, in the order of meson.build. */

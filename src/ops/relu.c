@@ -54,6 +54,11 @@ static const limn_op_example example = {
     .params = "", .in_count = 1, .in = {{LIMN_F32, 2, {3, 37}}}, .tolerance = 0, /* a selection */
 };
 
+static const limn_op_example bench[] = {
+    {.params = "", .in_count = 1, .in = {{LIMN_F32, 4, {64, 32, 32, 64}}}},
+    {0},
+};
+
 const limn_op limn_op_relu = {
     .name = "relu",
     .formula = "y = max(x, 0)",
@@ -68,4 +73,5 @@ const limn_op limn_op_relu = {
     .forward_reference = forward_reference,
     .backward_reference = backward_reference,
     .example = &example,
+    .bench = bench,
 };

@@ -63,6 +63,15 @@ static const limn_op_example example = {
     .tolerance = 5e-7, /* five roundings */
 };
 
+static const limn_op_example bench[] = {
+    {.params = "lr=0.001 momentum=0.9 weight_decay=0.0001",
+     .in_count = 3,
+     .in = {{LIMN_F32, 4, {512, 512, 3, 3}},
+            {LIMN_F32, 4, {512, 512, 3, 3}},
+            {LIMN_F32, 4, {512, 512, 3, 3}}}},
+    {0},
+};
+
 const limn_op limn_op_sgd = {
     .name = "sgd",
     .formula = "g' = g + wd w; m = mu m + g'; w -= lr (nesterov ? g' + mu m : m) "
@@ -76,4 +85,5 @@ const limn_op limn_op_sgd = {
     .forward = forward,
     .forward_reference = forward_reference,
     .example = &example,
+    .bench = bench,
 };

@@ -78,6 +78,11 @@ static const limn_op_example example = {
     .tolerance = 2e-6, /* exp to 3 ulp, a sum of 37 terms, a division */
 };
 
+static const limn_op_example bench[] = {
+    {.params = "", .in_count = 1, .in = {{LIMN_F32, 2, {4096, 1000}}}},
+    {0},
+};
+
 const limn_op limn_op_softmax = {
     .name = "softmax",
     .formula = "y = exp(x - max x) / sum exp(x - max x), along the last dimension",
@@ -91,4 +96,5 @@ const limn_op limn_op_softmax = {
     .forward_reference = forward_reference,
     .backward_reference = backward_reference,
     .example = &example,
+    .bench = bench,
 };

@@ -251,6 +251,12 @@ static const limn_op_example example = {
     .tolerance = 1e-5, /* a dot product over T, then exp and log to 3 ulp */
 };
 
+static const limn_op_example bench[] = {
+    {.params = "", .in_count = 2, .in = {{LIMN_F32, 2, {512, 128}}, {LIMN_I32, 1, {512}}}},
+    {.params = "", .in_count = 2, .in = {{LIMN_F32, 2, {4096, 128}}, {LIMN_I32, 1, {4096}}}},
+    {0},
+};
+
 const limn_op limn_op_supcon = {
     .name = "supcon",
     .formula = "loss = scale * mean over anchors with positives of "
@@ -268,4 +274,5 @@ const limn_op limn_op_supcon = {
     .backward_reference = backward_reference,
     .fill = fill,
     .example = &example,
+    .bench = bench,
 };

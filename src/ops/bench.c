@@ -1,0 +1,346 @@
+#define _POSIX_C_SOURCE 200809L /* clock_gettime */
+#include "ops/bench.h"
+
+#include "base/memory.h"
+#include "base/philox.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { LEAST_SAMPLES = 5, SURE_SAMPLES = 10, MOST_SAMPLES = 1000, MOST_RUNS = 100000 };
+static const double sample_seconds = 0.01, default_seconds = 1, default_spread = 0.02;
+
+/* ---- measuring --------------------------------------------------------------------------------
+ */
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static limn_status sample(limn_device *device, limn_bench_call *call, void *user, int runs,
+                          double *seconds)
+{
+    const double start = now();
+    limn_status status = LIMN_OK;
+    for (int i = 0; i < runs && status == LIMN_OK; i++)
+        status = call(user);
+    const limn_status finished = limn_device_finish(device);
+    *seconds = (now() - start) / runs;
+    return status == LIMN_OK ? finished : status;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static void summarise(const double *samples, int count, limn_bench_time *out)
+{
+    double sorted[MOST_SAMPLES];
+    memcpy(sorted, samples, (size_t)count * sizeof *sorted);
+    qsort(sorted, (size_t)count, sizeof *sorted, ascending);
+    out->samples = count;
+    out->fastest = sorted[0];
+    out->seconds = 0.5 * (sorted[(count - 1) / 2] + sorted[count / 2]);
+    out->spread = (sorted[(3 * count) / 4] - sorted[count / 4]) / out->seconds;
+}
+
+limn_status limn_bench_measure(limn_device *device, limn_bench_call *call, void *user,
+                               const limn_bench_params *params, limn_bench_time *out)
+{
+    const double limit = params->seconds > 0 ? params->seconds : default_seconds;
+    const double enough = params->spread > 0 ? params->spread : default_spread;
+    *out = (limn_bench_time){0};
+    double once, samples[MOST_SAMPLES];
+    limn_status status = sample(device, call, user, 1, &once);
+    if (status == LIMN_OK)
+        status = sample(device, call, user, 1, &once);
+    if (status != LIMN_OK)
+        return status;
+    const double wanted = ceil(sample_seconds / fmax(once, 1e-9));
+    const int runs = (int)fmin(wanted, MOST_RUNS);
+    const double start = now();
+    for (int count = 0; count < MOST_SAMPLES;) {
+        status = sample(device, call, user, runs, &samples[count++]);
+        if (status != LIMN_OK)
+            return status;
+        summarise(samples, count, out);
+        if (count >= LEAST_SAMPLES && now() - start >= limit)
+            break;
+        if (count >= SURE_SAMPLES && out->spread <= enough)
+            break;
+    }
+    return LIMN_OK;
+}
+
+/* ---- inputs -----------------------------------------------------------------------------------
+ */
+
+limn_status limn_bench_fill_uniform(limn_device *device, uint64_t seed, uint64_t stream,
+                                    limn_tensor *tensor)
+{
+    const size_t count = (size_t)limn_desc_count(&tensor->desc), blocks = (count + 3) / 4;
+    float *values;
+    limn_status status = limn_alloc(limn_device_context(device), "bench", blocks,
+                                    4 * sizeof *values, (void **)&values);
+    for (size_t i = 0; i < blocks && status == LIMN_OK; i++) {
+        uint32_t bits[4];
+        limn_draw(seed, LIMN_PURPOSE_TEST, stream << 40 | i, 0, bits);
+        for (int j = 0; j < 4; j++)
+            values[4 * i + (size_t)j] = 2 * limn_uniform(bits[j]) - 1;
+    }
+    if (status == LIMN_OK)
+        status = limn_tensor_write(tensor, values);
+    limn_free(values);
+    return status;
+}
+
+typedef struct draw_state {
+    uint64_t seed, index;
+} draw_state;
+
+static double next_uniform(void *state)
+{
+    draw_state *s = state;
+    uint32_t bits[4];
+    limn_draw(s->seed, LIMN_PURPOSE_TEST, s->index++, 0, bits);
+    return limn_uniform(bits[0]);
+}
+
+static void store(limn_dtype dtype, void *data, size_t i, double value)
+{
+    switch (dtype) {
+    case LIMN_F32:
+        ((float *)data)[i] = (float)value;
+        break;
+    case LIMN_I32:
+        ((int32_t *)data)[i] = (int32_t)value;
+        break;
+    case LIMN_U8:
+        ((uint8_t *)data)[i] = (uint8_t)value;
+        break;
+    }
+}
+
+limn_status limn_bench_fill(limn_device *device, const limn_op *op, const void *params,
+                            const limn_desc *in, int in_count, int which, uint64_t seed,
+                            limn_tensor *tensor)
+{
+    const limn_desc *desc = &in[which];
+    if (!op->fill)
+        return desc->dtype == LIMN_F32
+                   ? limn_bench_fill_uniform(device, seed, (uint64_t)which, tensor)
+                   : limn_tensor_zero(tensor);
+    limn_context *ctx = limn_device_context(device);
+    const size_t count = (size_t)limn_desc_count(desc);
+    draw_state state = {seed, (uint64_t)which << 40};
+    double *values;
+    void *data = NULL;
+    limn_status status = limn_alloc(ctx, "bench", count, sizeof *values, (void **)&values);
+    if (status == LIMN_OK)
+        status = limn_alloc(ctx, "bench", count, limn_dtype_size(desc->dtype), &data);
+    if (status == LIMN_OK) {
+        for (size_t i = 0; i < count; i++)
+            values[i] = desc->dtype == LIMN_F32 ? 2 * next_uniform(&state) - 1 : 0;
+        op->fill(params, in, in_count, which, values, next_uniform, &state);
+        for (size_t i = 0; i < count; i++)
+            store(desc->dtype, data, i, values[i]);
+        status = limn_tensor_write(tensor, data);
+    }
+    limn_free(data);
+    limn_free(values);
+    return status;
+}
+
+/* ---- one case ---------------------------------------------------------------------------------
+ */
+
+typedef struct rig {
+    const limn_op *op;
+    limn_op_plan plan;
+    limn_op_run run;
+} rig;
+
+static limn_status run_forward(void *user)
+{
+    const rig *r = user;
+    return r->op->forward(&r->run);
+}
+
+static limn_status run_backward(void *user)
+{
+    const rig *r = user;
+    return r->op->backward(&r->run);
+}
+
+static limn_status make_rig(limn_device *device, const limn_op *op, const void *params,
+                            const limn_op_example *c, uint64_t seed, rig *r)
+{
+    *r = (rig){.op = op};
+    r->run = (limn_op_run){
+        .device = device, .params = params, .plan = &r->plan, .in_count = c->in_count};
+    limn_status status = limn_op_make_plan(device, op, params, c->in, c->in_count, &r->plan);
+    for (int i = 0; i < c->in_count && status == LIMN_OK; i++) {
+        status = limn_tensor_create(device, &c->in[i], &r->run.in[i]);
+        if (status == LIMN_OK)
+            status = limn_bench_fill(device, op, params, c->in, c->in_count, i, seed, r->run.in[i]);
+        if (status == LIMN_OK && (op->differentiable >> i & 1))
+            status = limn_tensor_create(device, &c->in[i], &r->run.grad_in[i]);
+    }
+    for (int i = 0; i < r->plan.out_count && status == LIMN_OK; i++) {
+        status = limn_tensor_create(device, &r->plan.out[i], &r->run.out[i]);
+        if (status != LIMN_OK || !op->differentiable)
+            continue;
+        status = limn_tensor_create(device, &r->plan.out[i], &r->run.grad_out[i]);
+        if (status == LIMN_OK)
+            status = limn_bench_fill_uniform(device, seed, 100 + (uint64_t)i, r->run.grad_out[i]);
+    }
+    for (int i = 0; i < r->plan.saved_count && status == LIMN_OK; i++)
+        status = limn_tensor_create(device, &r->plan.saved[i], &r->run.saved[i]);
+    const size_t forward = r->plan.forward_scratch, backward = r->plan.backward_scratch;
+    if (status == LIMN_OK && (forward || backward))
+        status =
+            limn_buffer_create(device, forward > backward ? forward : backward, &r->run.scratch);
+    return status;
+}
+
+static void free_rig(rig *r)
+{
+    for (int i = 0; i < LIMN_OP_MAX_IN; i++) {
+        limn_tensor_destroy(&r->run.in[i]);
+        limn_tensor_destroy(&r->run.grad_in[i]);
+    }
+    for (int i = 0; i < LIMN_OP_MAX_OUT; i++) {
+        limn_tensor_destroy(&r->run.out[i]);
+        limn_tensor_destroy(&r->run.grad_out[i]);
+    }
+    for (int i = 0; i < LIMN_OP_MAX_SAVED; i++)
+        limn_tensor_destroy(&r->run.saved[i]);
+    limn_buffer_destroy(&r->run.scratch);
+}
+
+static void case_text(const limn_op_example *c, char *text, size_t size)
+{
+    size_t used = (size_t)snprintf(text, size, "%s", c->params);
+    for (int i = 0; i < c->in_count && used < size; i++) {
+        char desc[64];
+        used += (size_t)snprintf(text + used, size - used, "%s%s", used ? " " : "",
+                                 limn_desc_text(&c->in[i], desc, sizeof desc));
+    }
+}
+
+static limn_status bench_case(limn_device *device, const limn_op *op, const limn_op_example *c,
+                              const limn_bench_params *params, limn_bench_fn seen, void *user)
+{
+    limn_context *ctx = limn_device_context(device);
+    char shape[256];
+    case_text(c, shape, sizeof shape);
+    void *op_params;
+    rig r = {.op = op};
+    limn_status status = limn_alloc(ctx, op->name, 1, op->params_size, &op_params);
+    if (status == LIMN_OK)
+        status = limn_op_parse(ctx, op, c->params, op_params);
+    if (status == LIMN_OK)
+        status = make_rig(device, op, op_params, c, params->seed, &r);
+    limn_bench_row row = {.op = op->name,
+                          .shape = shape,
+                          .direction = "forward",
+                          .flops = r.plan.flops,
+                          .bytes = r.plan.bytes};
+    if (status == LIMN_OK)
+        status = limn_bench_measure(device, run_forward, &r, params, &row.time);
+    if (status == LIMN_OK)
+        seen(user, &row);
+    if (status == LIMN_OK && op->differentiable) {
+        row.direction = "backward";
+        row.flops = r.plan.backward_flops;
+        row.bytes = r.plan.backward_bytes;
+        status = limn_bench_measure(device, run_backward, &r, params, &row.time);
+        if (status == LIMN_OK)
+            seen(user, &row);
+    }
+    free_rig(&r);
+    limn_free(op_params);
+    if (status == LIMN_OUT_OF_DEVICE_MEMORY) {
+        limn_log(ctx, LIMN_LOG_WARNING, "%s %s skipped: the device has too little memory", op->name,
+                 shape);
+        limn_error_clear(ctx);
+        limn_device_trim(device);
+        status = LIMN_OK;
+    }
+    return status;
+}
+
+/* ---- ops --------------------------------------------------------------------------------------
+ */
+
+const char *limn_bench_op_at(size_t index)
+{
+    for (size_t i = 0; i < limn_op_count; i++)
+        if (limn_op_table[i]->bench && index-- == 0)
+            return limn_op_table[i]->name;
+    return NULL;
+}
+
+static int case_count(const limn_op *op)
+{
+    int count = 0;
+    while (op->bench[count].params)
+        count++;
+    return count;
+}
+
+limn_status limn_bench_op(limn_device *device, const char *name, const limn_bench_params *params,
+                          limn_bench_fn seen, void *user)
+{
+    limn_context *ctx = limn_device_context(device);
+    const limn_op *op = limn_op_find(name);
+    if (!op || !op->bench)
+        return limn_fail(ctx, LIMN_BAD_USAGE, "unknown op", name, "there is no benchmark of it");
+    const int count = case_count(op);
+    limn_progress report = {
+        .task = "measuring", .unit = "cases", .detail = name, .total = (double)count};
+    limn_status status = LIMN_OK;
+    for (int i = 0; i < count && status == LIMN_OK; i++) {
+        status = bench_case(device, op, &op->bench[i], params, seen, user);
+        report.done = (double)(i + 1);
+        report.finished = i + 1 == count;
+        if (status == LIMN_OK)
+            status = limn_report(ctx, &report);
+    }
+    return status;
+}
+
+static void note_flops(void *user, const limn_bench_row *row)
+{
+    limn_bench_peak *peak = user;
+    peak->flops = fmax(peak->flops, row->flops / row->time.fastest);
+}
+
+static void note_bandwidth(void *user, const limn_bench_row *row)
+{
+    limn_bench_peak *peak = user;
+    peak->bandwidth = fmax(peak->bandwidth, row->bytes / row->time.fastest);
+}
+
+limn_status limn_bench_peak_measure(limn_device *device, const limn_bench_params *params,
+                                    limn_bench_peak *out)
+{
+    *out = (limn_bench_peak){0};
+    const limn_status status = limn_bench_op(device, "fma_chain", params, note_flops, out);
+    return status == LIMN_OK ? limn_bench_op(device, "copy", params, note_bandwidth, out) : status;
+}
+
+double limn_bench_least_seconds(const limn_bench_peak *peak, double flops, double bytes)
+{
+    const double arithmetic = peak->flops > 0 ? flops / peak->flops : 0;
+    const double memory = peak->bandwidth > 0 ? bytes / peak->bandwidth : 0;
+    return fmax(arithmetic, memory);
+}

@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+"""limn bench: what it prints, in which form, and what it refuses.  No time is judged."""
+
+import csv
+import json
+import os
+
+from harness import Suite
+
+QUICK = ("--seconds", "0.001")
+ROW = {"op": str, "direction": str, "case": str, "seconds": float, "spread": float,
+       "samples": int, "gflops": float, "gbytes": float, "of_peak": float}
+STEP = {"arch": str, "inference": bool, "batch": int, "height": int, "width": int,
+        "seconds": float, "spread": float, "samples": int, "images_per_second": float,
+        "gflops": float, "of_peak": float, "planned_bytes": int, "state_bytes": int,
+        "resident_before": int, "resident_peak": int, "ops": list, "kernels": list}
+
+
+def check_fields(t, what, found, fields):
+    t.check(f"{what}: fields", set(found) >= set(fields), sorted(found))
+    for name, kind in fields.items():
+        t.check(f"{what}: type of {name}", type(found.get(name)) is kind, found.get(name))
+
+
+def check_ops(t):
+    path = os.path.join(t.folder, "bench.csv")
+    r = t.run("bench", "cross_entropy", "copy", "--json", "--csv", path, *QUICK)
+    t.check("exit code", r.code == 0, r)
+    found = json.loads(r.out)
+    t.check("peaks", found["peak"]["gflops"] > 0 and found["peak"]["gbytes"] > 0, r)
+    t.check("the ops asked for, in that order, both directions",
+            list(dict.fromkeys((row["op"], row["direction"]) for row in found["ops"]))
+            == [(op, way) for op in ("cross_entropy", "copy") for way in ("forward", "backward")],
+            r)
+    for row in found["ops"]:
+        check_fields(t, "row", row, ROW)
+        t.check("numbers make sense", row["seconds"] > 0 and row["samples"] >= 5
+                and row["spread"] >= 0 and row["of_peak"] >= 0, row)
+    t.check("no step", "step" not in found, r)
+    with open(path, newline="") as file:
+        table = list(csv.DictReader(file))
+    t.check("the same in the table", [(row["name"], row["direction"], row["case"])
+                                      for row in table]
+            == [(row["op"], row["direction"], row["case"]) for row in found["ops"]], table)
+    t.check("nothing else is left", os.listdir(t.folder) == ["bench.csv"], os.listdir(t.folder))
+
+    r = t.run("bench", "copy", *QUICK)
+    t.check("text", r.code == 0 and "GFLOP/s" in r.out and "copy" in r.out and r.err == "", r)
+    r = t.run("bench", "copy", "-q", *QUICK)
+    t.check("-q prints nothing", r.code == 0 and r.out == "" and r.err == "", r)
+
+
+def check_steps(t):
+    for more in ((), ("--inference",)):
+        r = t.run("bench", "--arch", "cnn-small", "--batch", "2", "--size", "12x8", "--channels",
+                  "1", "--profile", "--json", *QUICK, *more)
+        t.check("step: exit code", r.code == 0, r)
+        found = json.loads(r.out)
+        step = found["step"]
+        check_fields(t, "step", step, STEP)
+        t.check("step: what was asked", (step["arch"], step["batch"], step["height"],
+                                         step["width"], step["inference"])
+                == ("cnn-small", 2, 12, 8, bool(more)), step)
+        t.check("step: only it", found["ops"] == [], r)
+        t.check("step: memory", 0 < step["planned_bytes"] and 0 < step["state_bytes"], step)
+        ops = {row["op"] for row in step["ops"]}
+        t.check("step: every kernel belongs to an op",
+                {row["op"] for row in step["kernels"]} == ops and "" not in ops, step)
+        t.check("step: the ops of this kind of step",
+                {"conv2d", "batch_norm", "linear"} <= ops
+                and ({"sgd", "cross_entropy"} <= ops) == (not more), sorted(ops))
+    r = t.run("bench", "--arch", "cnn-small", "--batch", "2", "--size", "8", *QUICK)
+    t.check("step: text", r.code == 0 and "images/s" in r.out, r)
+
+
+def main():
+    t = Suite()
+    t.fails("a negative time", t.run("bench", "--seconds", "-1"), 2, "--seconds")
+    t.fails("batch 0", t.run("bench", "--arch", "cnn-small", "--batch", "0"), 2, "--batch")
+    t.fails("a step's option without --arch", t.run("bench", "--inference"), 2, "--arch")
+    if not t.has_device():
+        t.skip("the rest needs an OpenCL device")
+    t.fails("an unknown op", t.run("bench", "conv2"), 2, "conv2", "did you mean conv2d?")
+    t.fails("an unknown architecture", t.run("bench", "--arch", "cifar-resnet81", *QUICK), 2,
+            "cifar-resnet81", "did you mean")
+    t.fails("an unwritable table",
+            t.run("bench", "copy", "--csv", os.path.join(t.folder, "no", "x.csv"), "-q", *QUICK),
+            1, "x.csv")
+    check_ops(t)
+    check_steps(t)
+    t.done()
+
+
+main()
