@@ -56,8 +56,9 @@ static const limn_op_case cases[] = {
     EVERY(CONV, "stride=2", 2, 4, 5, 66, 3, 66, 1, 1),
     EVERY(CONV, "stride=2 pad=1", 5, 4, 5, 9, 16, 9, 3, 3),
     EVERY(CONV, "groups=2 pad=1", 4, 3, 3, 16, 18, 8, 3, 3),
-    /* an input too large for one chunk of the gradient of the filters */
-    {"pad=1", 2, {LIMN_F4(40, 10, 10, 16), LIMN_F4(16, 16, 3, 3)}, false},
+    EVERY(CONV, "pad=1", 1, 3, 4, 15, 31, 15, 2, 1),
+    /* more than one chunk and more than one slice of the gradient of the filters */
+    EVERY(CONV, "", 10, 62, 62, 1, 16, 1, 1, 2),
 };
 
 /* Shapes that are planned, never run: a batch of 65,536 images, and what must be refused. */
