@@ -116,12 +116,15 @@ static void show(cli_progress *p, const limn_progress *r, double time)
         duration_text(rate > 0 ? (r->total - r->done) / rate : INFINITY, left, sizeof left);
     int used;
     if (r->total > 0)
-        used = snprintf(tail, sizeof tail, " %3d%% %.0f/%.0f %s  %.4g/s  %s %s",
-                        (int)(100 * r->done / r->total), r->done, r->total, r->unit, rate,
-                        r->finished ? "in" : "ETA", left);
+        used = snprintf(tail, sizeof tail, " %3d%% %.0f/%.0f %s", (int)(100 * r->done / r->total),
+                        r->done, r->total, r->unit);
     else
-        used = snprintf(tail, sizeof tail, " %.0f %s  %.4g/s  %s %s", r->done, r->unit, rate,
-                        r->finished ? "in" : "", r->finished ? left : "");
+        used = snprintf(tail, sizeof tail, " %.0f %s", r->done, r->unit);
+    /* A task whose only report is its last one has no rate. */
+    if (used > 0 && used < (int)sizeof tail && (elapsed > 0 || !r->finished))
+        used += snprintf(tail + used, sizeof tail - (size_t)used, "  %.4g/s  %s %s", rate,
+                         r->finished ? "in" : (r->total > 0 ? "ETA" : ""),
+                         r->finished || r->total > 0 ? left : "");
     if (r->detail && *r->detail && used > 0 && used < (int)sizeof tail)
         snprintf(tail + used, sizeof tail - (size_t)used, "  %s", r->detail);
     if (!p->terminal) {
