@@ -12,7 +12,7 @@ static void keep(limn_attr_job *job, const float *gradients, int64_t at, int64_t
         float largest = fabsf(gradients[i * channels]);
         for (int64_t c = 1; c < channels; c++) {
             const float magnitude = fabsf(gradients[i * channels + c]);
-            if (magnitude > largest || isnan(magnitude))
+            if (!(magnitude <= largest) && !isnan(largest))
                 largest = magnitude;
         }
         maps[i] = largest;
