@@ -128,9 +128,9 @@ static limn_status begin_log(limn_run_folder *f, bool resume, const limn_measure
     }
     errno = 0;
     f->log_file = fopen(f->log, resume ? "ab" : "wb");
-    if (!f->log_file || (!resume && fputs(header, f->log_file) == EOF))
+    if (!f->log_file || (!resume && fputs(header, f->log_file) == EOF) || fflush(f->log_file) != 0)
         return log_failed(f);
-    return limn_run_log_flush(f);
+    return LIMN_OK;
 }
 
 limn_status limn_run_folder_begin(limn_run_folder *f, const limn_train_params *params,
@@ -172,11 +172,5 @@ limn_status limn_run_log(limn_run_folder *f, int64_t step, int64_t epoch, double
             fprintf(f->log_file, "%.9g", columns->values[i]);
     }
     fputc('\n', f->log_file);
-    return ferror(f->log_file) ? log_failed(f) : LIMN_OK;
-}
-
-limn_status limn_run_log_flush(limn_run_folder *f)
-{
-    errno = 0;
-    return fflush(f->log_file) != 0 ? log_failed(f) : LIMN_OK;
+    return fflush(f->log_file) != 0 || ferror(f->log_file) ? log_failed(f) : LIMN_OK;
 }

@@ -32,11 +32,9 @@ limn_status limn_run_folder_begin(limn_run_folder *folder, const limn_train_para
 /** Removes what this call made: a run that failed before its first checkpoint leaves nothing. */
 void limn_run_folder_discard(limn_run_folder *folder);
 
-/** Adds one row; `measured` NULL leaves the columns of validation empty. */
+/** Adds one row and hands it to the system; `measured` NULL leaves the columns of validation empty.
+ */
 limn_status limn_run_log(limn_run_folder *folder, int64_t step, int64_t epoch, double loss,
                          double lr, double images_per_second, const limn_measures *columns,
                          bool measured);
-/** Hands the rows to the system. */
-limn_status limn_run_log_flush(limn_run_folder *folder);
-
 #endif

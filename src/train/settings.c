@@ -128,13 +128,24 @@ static const char *parse_real(const limn_setting *s, void *params, const char *t
     return NULL;
 }
 
-/* The shorter of two forms, where it reads back as the same number. */
+/* The shortest text that reads back as the same number. */
+static int print_number(double value, bool single, char *text, size_t size)
+{
+    int length = 0;
+    for (int digits = 6; digits <= 17; digits++) {
+        length = snprintf(text, size, "%.*g", digits, value);
+        const double back = strtod(text, NULL);
+        if (single ? !((float)back < (float)value) && !((float)back > (float)value)
+                   : !(back < value) && !(back > value))
+            break;
+    }
+    return length;
+}
+
 static bool print_real(const limn_setting *s, const void *params, char *text, size_t size)
 {
     const double value = *(const double *)value_of(s, params);
-    snprintf(text, size, "%.9g", value);
-    if (strtod(text, NULL) != value)
-        snprintf(text, size, "%.17g", value);
+    print_number(value, false, text, size);
     return value != 0 || !s->optional;
 }
 
@@ -178,9 +189,10 @@ static const char *parse_channels(const limn_setting *s, const char *text,
 static bool print_channels(const float values[LIMN_MAX_CHANNELS], bool has, char *text, size_t size)
 {
     size_t used = 0;
-    for (int i = 0; i < LIMN_MAX_CHANNELS && used < size; i++)
-        used +=
-            (size_t)snprintf(text + used, size - used, "%s%.9g", i ? "," : "", (double)values[i]);
+    for (int i = 0; i < LIMN_MAX_CHANNELS; i++) {
+        used += (size_t)snprintf(text + used, size - used, "%s", i ? "," : "");
+        used += (size_t)print_number((double)values[i], true, text + used, size - used);
+    }
     return has;
 }
 

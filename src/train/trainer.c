@@ -190,9 +190,7 @@ static limn_status diverged(trainer *t, double loss)
 static limn_status save(trainer *t)
 {
     const limn_run_facts facts = {&t->params, t->digest, t->step};
-    limn_status status = limn_run_log_flush(&t->folder);
-    if (status == LIMN_OK)
-        status = limn_checkpoint_save(t->folder.checkpoint, &t->state, &facts);
+    const limn_status status = limn_checkpoint_save(t->folder.checkpoint, &t->state, &facts);
     if (status == LIMN_OK)
         t->saved = t->step;
     return status;
