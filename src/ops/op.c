@@ -123,7 +123,8 @@ static limn_status call(limn_device *device, const limn_op *op, const void *para
         return limn_fail(ctx, LIMN_BAD_USAGE, "bad outputs", op->name, "%d given, it makes %d",
                          out_count, plan.out_count);
     limn_op_run run = {.device = device, .params = params, .plan = &plan, .in_count = in_count};
-    memcpy(run.in, in, (size_t)in_count * sizeof *in);
+    if (in_count)
+        memcpy(run.in, in, (size_t)in_count * sizeof *in);
     for (int i = 0; i < out_count; i++) {
         char planned[64], given[64];
         if (!limn_desc_equal(&out[i]->desc, &plan.out[i]))

@@ -30,8 +30,9 @@ typedef struct toy_function {
 
 static limn_context *toy_context;
 static limn_device *toy_device;
-static unsigned long toy_fail_at; /* allocation that fails while a method runs; 0: none */
-static int toy_reports_left = -1; /* progress reports until one says stop; below 0: never */
+static unsigned long toy_fail_at;       /* allocation that fails while a method runs; 0: none */
+static void (*toy_before)(bool begins); /* called before and after a method runs, or NULL */
+static int toy_reports_left = -1;       /* progress reports until one says stop; below 0: never */
 
 static bool toy_progress(void *user, const limn_progress *progress)
 {
@@ -40,7 +41,7 @@ static bool toy_progress(void *user, const limn_progress *progress)
     return toy_reports_left < 0 || toy_reports_left-- > 0;
 }
 
-static int toy_open(void **state)
+static inline int toy_open(void **state)
 {
     (void)state;
     if (limn_context_create(&(limn_context_params){.progress = toy_progress}, &toy_context))
@@ -121,7 +122,11 @@ static limn_status toy_explain(const toy_function *function, const limn_attr_met
             toy_upload(&bias, f.layers[l].bias, &f.biases[l]);
     }
     limn_memory_fail_at(toy_fail_at, true);
+    if (toy_before)
+        toy_before(true);
     const limn_status status = method->run(&job);
+    if (toy_before)
+        toy_before(false);
     limn_memory_fail_at(0, false);
     for (int l = 0; l < TOY_LAYERS; l++) {
         limn_tensor_destroy(&f.weights[l]);
@@ -130,7 +135,8 @@ static limn_status toy_explain(const toy_function *function, const limn_attr_met
     return status;
 }
 
-static void toy_expect(const float *found, const double *expected, size_t count, double tolerance)
+static inline void toy_expect(const float *found, const double *expected, size_t count,
+                              double tolerance)
 {
     for (size_t i = 0; i < count; i++)
         if (!(fabs((double)found[i] - expected[i]) <= tolerance))
