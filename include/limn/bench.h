@@ -15,8 +15,8 @@ extern "C" {
 
 /** When a measurement ends.  Zero-initialised members are the defaults. */
 typedef struct limn_bench_params {
-    double seconds; /**< time limit of one measurement, above 0; 0: 1.  Five samples are always
-                         taken */
+    double seconds; /**< time limit of one measurement, above 0; 0: 1 */
+    int samples;    /**< taken even when the time is up, up to 1000; 0: 5 */
     double spread;  /**< a smaller spread of ten samples or more ends it early; 0: 0.02 */
     uint64_t seed;  /**< of inputs and initial values */
 } limn_bench_params;

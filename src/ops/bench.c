@@ -10,7 +10,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { LEAST_SAMPLES = 5, SURE_SAMPLES = 10, MOST_SAMPLES = 1000, MOST_RUNS = 100000 };
+enum { DEFAULT_SAMPLES = 5, SURE_SAMPLES = 10, MOST_SAMPLES = 1000, MOST_RUNS = 100000 };
 static const double sample_seconds = 0.01, default_seconds = 1, default_spread = 0.02;
 
 /* ---- measuring --------------------------------------------------------------------------------
@@ -56,6 +56,7 @@ limn_status limn_bench_measure(limn_device *device, limn_bench_call *call, void 
                                const limn_bench_params *params, limn_bench_time *out)
 {
     const double limit = params->seconds > 0 ? params->seconds : default_seconds;
+    const int least = params->samples > 0 ? params->samples : DEFAULT_SAMPLES;
     const double enough = params->spread > 0 ? params->spread : default_spread;
     *out = (limn_bench_time){0};
     double once, samples[MOST_SAMPLES];
@@ -68,11 +69,13 @@ limn_status limn_bench_measure(limn_device *device, limn_bench_call *call, void 
     const int runs = (int)fmin(wanted, MOST_RUNS);
     const double start = now();
     for (int count = 0; count < MOST_SAMPLES;) {
-        status = sample(device, call, user, runs, &samples[count++]);
-        if (status != LIMN_OK)
+        if (count == 0 && runs == 1)
+            samples[0] = once;
+        else if ((status = sample(device, call, user, runs, &samples[count])) != LIMN_OK)
             return status;
+        count++;
         summarise(samples, count, out);
-        if (count >= LEAST_SAMPLES && now() - start >= limit)
+        if (count >= least && now() - start >= limit)
             break;
         if (count >= SURE_SAMPLES && out->spread <= enough)
             break;

@@ -7,7 +7,7 @@ import os
 
 from harness import Suite
 
-QUICK = ("--seconds", "0.001")
+QUICK = ("--seconds", "0.001", "--samples", "3")
 ROW = {"op": str, "direction": str, "case": str, "seconds": float, "spread": float,
        "samples": int, "gflops": float, "gbytes": float, "of_peak": float}
 STEP = {"arch": str, "inference": bool, "batch": int, "height": int, "width": int,
@@ -34,7 +34,7 @@ def check_ops(t):
             r)
     for row in found["ops"]:
         check_fields(t, "row", row, ROW)
-        t.check("numbers make sense", row["seconds"] > 0 and row["samples"] >= 5
+        t.check("numbers make sense", row["seconds"] > 0 and row["samples"] >= 3
                 and row["spread"] >= 0 and row["of_peak"] >= 0, row)
     t.check("no step", "step" not in found, r)
     with open(path, newline="") as file:
@@ -44,6 +44,9 @@ def check_ops(t):
             == [(row["op"], row["direction"], row["case"]) for row in found["ops"]], table)
     t.check("nothing else is left", os.listdir(t.folder) == ["bench.csv"], os.listdir(t.folder))
 
+    listed = t.run("bench", "--help").out.split("\nOps:\n")[1].split("\n\n")[0].split()
+    t.check("the help lists what is benched", {"conv2d", "copy", "fma_chain"} <= set(listed)
+            and listed == sorted(listed), listed)
     r = t.run("bench", "copy", *QUICK)
     t.check("text", r.code == 0 and "GFLOP/s" in r.out and "copy" in r.out and r.err == "", r)
     r = t.run("bench", "copy", "-q", *QUICK)
