@@ -2,6 +2,7 @@
 #include "base/memory.h"
 #include "nn/model.h"
 #include "ops/bench.h"
+#include "train/optimizer.h"
 
 #include <string.h>
 
@@ -11,8 +12,8 @@ enum { PROFILED_STEPS = 3 };
 typedef struct workload {
     limn_graph *graph;
     limn_node images, labels, loss;
-    limn_node *nodes;       /* of each parameter of the model */
-    limn_tensor **momentum; /* the same; NULL where nothing is trained */
+    limn_node *nodes;           /* of each parameter of the model */
+    limn_optimizer_state state; /* nothing where nothing is trained */
 } workload;
 
 struct limn_bench_step {
@@ -30,9 +31,7 @@ struct limn_bench_step {
 static void free_workload(limn_bench_step *s)
 {
     limn_graph_destroy(&s->work.graph);
-    for (int i = 0; s->work.momentum && i < s->model->parameter_count; i++)
-        limn_tensor_destroy(&s->work.momentum[i]);
-    limn_free(s->work.momentum);
+    limn_optimizer_state_free(&s->work.state);
     limn_free(s->work.nodes);
     s->work = (workload){0};
     limn_device_trim(s->device);
@@ -72,8 +71,6 @@ static limn_status build(limn_bench_step *s)
     if (status == LIMN_OK)
         status = limn_alloc(s->ctx, "bench", count, sizeof *w->nodes, (void **)&w->nodes);
     if (status == LIMN_OK)
-        status = limn_alloc(s->ctx, "bench", count, sizeof *w->momentum, (void **)&w->momentum);
-    if (status == LIMN_OK)
         status = limn_graph_input(w->graph, "images", &images, &w->images);
     if (status == LIMN_OK)
         status = limn_model_build(s->model, w->graph, w->images, &options, &made, w->nodes);
@@ -95,6 +92,21 @@ static limn_status fill_labels(limn_bench_step *s)
     return status;
 }
 
+/* Momentum of every parameter that has a gradient. */
+static limn_status take_state(limn_bench_step *s)
+{
+    bool *reached;
+    limn_status status = limn_alloc(s->ctx, "bench", (size_t)s->model->parameter_count,
+                                    sizeof *reached, (void **)&reached);
+    for (int i = 0; i < s->model->parameter_count && status == LIMN_OK; i++)
+        reached[i] = limn_graph_gradient(s->work.graph, s->work.nodes[i]) != NULL;
+    if (status == LIMN_OK)
+        status = limn_optimizer_state_init(limn_optimizer_find("sgd"), s->model, reached,
+                                           &s->work.state);
+    limn_free(reached);
+    return status;
+}
+
 /* Images, labels, momentum, d(loss) / d(loss) = 1. */
 static limn_status take_workload(limn_bench_step *s)
 {
@@ -109,15 +121,7 @@ static limn_status take_workload(limn_bench_step *s)
     status = fill_labels(s);
     if (status == LIMN_OK)
         status = limn_tensor_write(limn_graph_gradient(w->graph, w->loss), &one);
-    for (int i = 0; i < s->model->parameter_count && status == LIMN_OK; i++) {
-        if (!limn_graph_gradient(w->graph, w->nodes[i]))
-            continue;
-        status =
-            limn_tensor_create(s->device, &s->model->parameters[i].tensor->desc, &w->momentum[i]);
-        if (status == LIMN_OK)
-            status = limn_tensor_zero(w->momentum[i]);
-    }
-    return status;
+    return status == LIMN_OK ? take_state(s) : status;
 }
 
 static limn_status one_step(void *user)
@@ -127,16 +131,10 @@ static limn_status one_step(void *user)
     limn_status status = limn_graph_forward(w->graph);
     if (status != LIMN_OK || s->params.inference)
         return status;
+    const limn_train_params settings = {.momentum = 0.9, .weight_decay = 1e-4};
     status = limn_graph_backward(w->graph);
-    for (int i = 0; i < s->model->parameter_count && status == LIMN_OK; i++) {
-        if (!w->momentum[i])
-            continue;
-        limn_tensor *in[] = {s->model->parameters[i].tensor,
-                             limn_graph_gradient(w->graph, w->nodes[i]), w->momentum[i]};
-        status = limn_op_call(s->device, "sgd", in, 3, NULL, 0,
-                              "lr=0.01 momentum=0.9 weight_decay=0.0001");
-    }
-    return status;
+    return status == LIMN_OK ? limn_optimizer_step(&w->state, &settings, 0.01, w->graph, w->nodes)
+                             : status;
 }
 
 static limn_bench_step_params with_defaults(const limn_bench_step_params *given)
@@ -259,10 +257,12 @@ static limn_status profile(limn_bench_step *s)
 static uint64_t state_bytes(const limn_bench_step *s)
 {
     uint64_t bytes = 0;
-    for (int i = 0; i < s->model->parameter_count; i++) {
-        const uint64_t one = limn_desc_bytes(&s->model->parameters[i].tensor->desc);
-        bytes += s->work.momentum[i] ? 2 * one : one;
-    }
+    for (int i = 0; i < s->model->parameter_count; i++)
+        bytes += limn_desc_bytes(&s->model->parameters[i].tensor->desc);
+    for (int i = 0; s->work.state.tensors && i < s->work.state.count; i++)
+        for (int k = 0; k < LIMN_MAX_STATES; k++)
+            if (s->work.state.tensors[i][k])
+                bytes += limn_desc_bytes(&s->work.state.tensors[i][k]->desc);
     return bytes;
 }
 
