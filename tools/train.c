@@ -5,7 +5,6 @@
 #include "limn/train.h"
 
 #include <errno.h>
-#include <ini.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,33 +20,51 @@ typedef struct job {
 
 /* ---- settings: command line, --config, the run that is resumed ------------------------------- */
 
-typedef struct config {
-    cli *c;
-    const char *path;
-    limn_status status;
-} config;
-
-/* The first failure stands; inih calls this for every line. */
-static int read_setting(void *user, const char *section, const char *name, const char *value)
+/* Without white space at both ends. */
+static char *trim(char *text)
 {
-    config *f = user;
-    if (f->status == LIMN_OK && (!*section || strcmp(section, "train") == 0))
-        f->status = cli_set(f->c, name, value, f->path);
-    return f->status == LIMN_OK;
+    text += strspn(text, " \t\r\n");
+    size_t length = strlen(text);
+    while (length > 0 && strchr(" \t\r\n", text[length - 1]))
+        length--;
+    text[length] = '\0';
+    return text;
 }
 
+/* One line: a comment, the heading [train], or a setting. */
+static limn_status read_line(cli *c, char *line, const char *where)
+{
+    char *name = trim(line), *value = strchr(name, '=');
+    if (!*name || *name == ';' || *name == '#' || strcmp(name, "[train]") == 0)
+        return LIMN_OK;
+    if (!value)
+        return cli_fail(c, LIMN_BAD_INPUT, "bad configuration", where, "'%.80s' is no name = value",
+                        name);
+    *value++ = '\0';
+    return cli_set(c, trim(name), trim(value), where);
+}
+
+/* Not by inih: as Debian builds it, it cuts lines at 200 bytes, and paths may be longer. */
 static limn_status read_config(cli *c, const char *path)
 {
-    config f = {.c = c, .path = path, .status = LIMN_OK};
+    enum { LINE = 8192 };
+    char line[LINE], where[LINE];
+    limn_status status = LIMN_OK;
     FILE *file = fopen(path, "r");
     if (!file)
         return cli_fail(c, LIMN_BAD_INPUT, "cannot open", path, "%s", strerror(errno));
-    const int line = ini_parse_file(file, read_setting, &f);
+    for (int number = 1; status == LIMN_OK && fgets(line, sizeof line, file); number++) {
+        snprintf(where, sizeof where, "%s:%d", path, number);
+        if (strlen(line) == sizeof line - 1)
+            status =
+                cli_fail(c, LIMN_BAD_INPUT, "bad configuration", where, "the line is too long");
+        else
+            status = read_line(c, line, where);
+    }
+    if (status == LIMN_OK && ferror(file))
+        status = cli_fail(c, LIMN_BAD_INPUT, "cannot read", path, "%s", strerror(errno));
     fclose(file);
-    if (f.status != LIMN_OK || line == 0)
-        return f.status;
-    return cli_fail(c, LIMN_BAD_INPUT, "bad configuration", path, "line %d is no 'name = value'",
-                    line);
+    return status;
 }
 
 /* config.ini of the run to be resumed comes first, so that all else wins over it. */
@@ -99,7 +116,7 @@ static limn_status print_json(job *j)
 {
     const limn_train_result *r = &j->result;
     json_t *root = json_pack("{ss ss sI sI sf sf sf}", "folder", cli_text(j->c, "output"),
-                             "model_loss", j->params.loss, "steps", (json_int_t)r->steps, "epochs",
+                             "loss_name", j->params.loss, "steps", (json_int_t)r->steps, "epochs",
                              (json_int_t)r->epochs, "loss", r->loss, "seconds", r->seconds,
                              "images_per_second", r->images_per_second);
     for (int i = 0; root && i < r->validation.count; i++)

@@ -246,20 +246,22 @@ static limn_status make_step(trainer *t, double *started)
     t->loss_count++;
     const bool ends_epoch = t->step % t->sampler.steps_per_epoch == 0;
     const bool measures = ends_epoch || t->step == t->total;
-    if (measures && (status = validate(t)) != LIMN_OK)
-        return status;
+    /* Ctrl-C while measuring: the step counts, its row stays without what is measured. */
+    const limn_status measured = measures ? validate(t) : LIMN_OK;
+    if (measured != LIMN_OK && measured != LIMN_INTERRUPTED)
+        return measured;
     if (measures) {
         t->out->loss = t->loss_sum / (double)t->loss_count;
         t->loss_sum = 0;
         t->loss_count = 0;
     }
     status = limn_run_log(&t->folder, t->step, epoch + 1, loss, lr, (double)batch->count / seconds,
-                          &t->out->validation, measures);
+                          &t->out->validation, measures && measured == LIMN_OK);
     const int64_t every = t->params.checkpoint_every;
     if (status == LIMN_OK && (measures || (every && t->step % every == 0)))
         status = save(t);
     if (status == LIMN_OK)
-        status = report(t, loss, lr);
+        status = measured == LIMN_OK ? report(t, loss, lr) : measured;
     *started = now();
     return status;
 }

@@ -161,7 +161,12 @@ def refusals(t, runs):
         t.check(f"{name}: nothing is made", not run.exists())
     config = pathlib.Path(t.folder) / "bad.ini"
     config.write_text("[train]\nlr = 0.1\nbach = 3\n", encoding="utf-8")
-    t.fails("unknown setting", runs.train(runs.folder(), "--config", config), 2, "bach", "batch")
+    t.fails("unknown setting", runs.train(runs.folder(), "--config", config), 2, "bad.ini:3",
+            "bach", "batch")
+    config.write_text("lr 0.1\n", encoding="utf-8")
+    t.fails("no setting", runs.train(runs.folder(), "--config", config), 4, "bad.ini:1")
+    config.write_text("; a comment\n\n[train]\nval = " + "long/" * 300 + "\n", encoding="utf-8")
+    t.fails("a long path", runs.train(runs.folder(), "--config", config), 4, "long/long")
     t.fails("missing data", runs.train(runs.folder(), data="missing.safetensors"), 4, "missing")
 
 
