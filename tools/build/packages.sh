@@ -4,7 +4,7 @@
 
 build_packages=(gcc libc6-dev meson ninja-build pkg-config python3 opencl-headers
     ocl-icd-opencl-dev libclblast-dev libpng-dev libjpeg-dev libarchive-dev zlib1g-dev libjansson-dev
-    libinih-dev libxxhash-dev)
+    libxxhash-dev)
 run_packages=(pocl-opencl-icd)
 test_packages=(libcmocka-dev clang libclang-rt-dev oclgrind)
 
