@@ -213,15 +213,15 @@ static json_t *json_step(const step_report *t)
     const limn_bench_step_params *p = &t->params;
     const limn_bench_step_result *r = &t->result;
     const double seconds = r->time.seconds;
-    return json_pack("{ss sb sI sI sI sf sf si sf sf sf sI sI sI sI so so}", "arch", p->arch,
+    return json_pack("{ss sb sI sI sI sf sf sf si sf sf sf sI sI sI sI so so}", "arch", p->arch,
                      "inference", p->inference, "batch", (json_int_t)p->batch, "height",
                      (json_int_t)p->height, "width", (json_int_t)p->width, "seconds", seconds,
-                     "spread", r->time.spread, "samples", r->time.samples, "images_per_second",
-                     (double)p->batch / seconds, "gflops", 1e-9 * r->flops / seconds, "of_peak",
-                     t->of_peak, "planned_bytes", (json_int_t)r->memory, "state_bytes",
-                     (json_int_t)r->state, "resident_before", (json_int_t)t->held, "resident_peak",
-                     (json_int_t)t->peak, "ops", op_rows(t->ops, t->op_count), "kernels",
-                     kernel_rows(r));
+                     "cpu_seconds", r->time.cpu, "spread", r->time.spread, "samples",
+                     r->time.samples, "images_per_second", (double)p->batch / seconds, "gflops",
+                     1e-9 * r->flops / seconds, "of_peak", t->of_peak, "planned_bytes",
+                     (json_int_t)r->memory, "state_bytes", (json_int_t)r->state, "resident_before",
+                     (json_int_t)t->held, "resident_peak", (json_int_t)t->peak, "ops",
+                     op_rows(t->ops, t->op_count), "kernels", kernel_rows(r));
 }
 
 static limn_status bench_step(sheet *s, limn_device *device, json_t **out)

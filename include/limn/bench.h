@@ -26,6 +26,7 @@ typedef struct limn_bench_time {
     double seconds; /**< median */
     double spread;  /**< (upper quartile - lower quartile) / median */
     double fastest; /**< sample */
+    double cpu;     /**< processor time of this process in one run, all threads, mean */
     int samples;
 } limn_bench_time;
 

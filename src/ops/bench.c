@@ -16,11 +16,16 @@ static const double sample_seconds = 0.01, default_seconds = 1, default_spread =
 /* ---- measuring --------------------------------------------------------------------------------
  */
 
-static double now(void)
+static double read_clock(clockid_t clock)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(clock, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static double now(void)
+{
+    return read_clock(CLOCK_MONOTONIC);
 }
 
 static limn_status sample(limn_device *device, limn_bench_call *call, void *user, int runs,
@@ -59,14 +64,17 @@ limn_status limn_bench_measure(limn_device *device, limn_bench_call *call, void 
     const int least = params->samples > 0 ? params->samples : DEFAULT_SAMPLES;
     const double enough = params->spread > 0 ? params->spread : default_spread;
     *out = (limn_bench_time){0};
-    double once, samples[MOST_SAMPLES];
+    double once, samples[MOST_SAMPLES], cpu = 0;
     limn_status status = sample(device, call, user, 1, &once);
+    cpu = read_clock(CLOCK_PROCESS_CPUTIME_ID);
     if (status == LIMN_OK)
         status = sample(device, call, user, 1, &once);
     if (status != LIMN_OK)
         return status;
     const double wanted = ceil(sample_seconds / fmax(once, 1e-9));
     const int runs = (int)fmin(wanted, MOST_RUNS);
+    if (runs > 1)
+        cpu = read_clock(CLOCK_PROCESS_CPUTIME_ID);
     const double start = now();
     for (int count = 0; count < MOST_SAMPLES;) {
         if (count == 0 && runs == 1)
@@ -75,6 +83,7 @@ limn_status limn_bench_measure(limn_device *device, limn_bench_call *call, void 
             return status;
         count++;
         summarise(samples, count, out);
+        out->cpu = (read_clock(CLOCK_PROCESS_CPUTIME_ID) - cpu) / runs / count;
         if (count >= least && now() - start >= limit)
             break;
         if (count >= SURE_SAMPLES && out->spread <= enough)

@@ -5,7 +5,8 @@
 
 LIMN is the built program.  Every repetition runs both programs one after the other, so that what
 else the machine does falls on both; what counts is the ratio within a repetition.  Printed are the
-median of the ratios, the lowest and the highest.  A ratio above 1: limn is faster.
+median of the ratios, the lowest and the highest.  A ratio above 1: limn is faster.  On a busy
+machine the ratio of the processor times, all threads of the process, says more.
 
 Memory is the peak resident set during the steps less what the process held when the model was made,
 the program compiled (PyTorch: a step of two images made and its gradients dropped) and freed memory
@@ -35,14 +36,14 @@ CONV = r"^(?:stride=(\d+) ?)?(?:pad=(\d+) ?)?f32\[([\d,]+)\] f32\[([\d,]+)\]$"
 # ---- PyTorch, in a process of its own -------------------------------------------------------------
 
 def measure(call, seconds):
-    """Median time of a call: at least SAMPLES, until the time is up."""
+    """Median time of a call, at least SAMPLES until the time is up; mean processor time."""
     call()
-    samples, start = [], time.perf_counter()
+    samples, start, processor = [], time.perf_counter(), time.process_time()
     while len(samples) < SAMPLES or time.perf_counter() - start < seconds:
         before = time.perf_counter()
         call()
         samples.append(time.perf_counter() - before)
-    return statistics.median(samples)
+    return statistics.median(samples), (time.process_time() - processor) / len(samples)
 
 
 def memory(key):
@@ -86,8 +87,8 @@ def torch_step(arch, batch, inference, seconds):
     optimizer.zero_grad(set_to_none=True)
     held = settle()
     images, labels = data(batch)
-    found = measure(lambda: step(images, labels), seconds)
-    return {"seconds": found, "held": held, "peak": memory("VmHWM:")}
+    found, processor = measure(lambda: step(images, labels), seconds)
+    return {"seconds": found, "cpu_seconds": processor, "held": held, "peak": memory("VmHWM:")}
 
 
 def torch_conv(cases, seconds):
@@ -105,9 +106,9 @@ def torch_conv(cases, seconds):
         y = forward()
         dy = torch.randn_like(y)
         found[case] = {
-            "forward": measure(forward, seconds),
+            "forward": measure(forward, seconds)[0],
             "backward": measure(lambda y=y, x=x, weight=weight, dy=dy: torch.autograd.grad(
-                y, (x, weight), dy, retain_graph=True), seconds)}
+                y, (x, weight), dy, retain_graph=True), seconds)[0]}
     return found
 
 
@@ -151,14 +152,17 @@ def compare_step(options, name, arch, batch, inference):
         theirs = run_torch(options, arch=arch, batch=batch, inference=inference,
                            seconds=options.seconds)
         rows.append({"limn": batch / ours["seconds"], "pytorch": batch / theirs["seconds"],
+                     "limn_cpu": ours["cpu_seconds"], "pytorch_cpu": theirs["cpu_seconds"],
                      "limn_bytes": ours["resident_peak"] - ours["resident_before"],
                      "pytorch_bytes": theirs["peak"] - theirs["held"]})
         print(f"  {number + 1}: {rows[-1]['limn']:.1f} and {rows[-1]['pytorch']:.1f} images/s",
               file=sys.stderr, flush=True)
     ratios = [row["limn"] / row["pytorch"] for row in rows]
-    print(f"{name}: ratio {spread(ratios)}")
+    cpu_ratios = [row["pytorch_cpu"] / row["limn_cpu"] for row in rows]
+    print(f"{name}: ratio {spread(ratios)}, by processor time {spread(cpu_ratios)}")
     for who in ("limn", "pytorch"):
         print(f"    {who:8} {spread([row[who] for row in rows], 1)} images/s, "
+              f"{spread([row[who + '_cpu'] for row in rows])} s of processor time a step, "
               f"{spread([row[who + '_bytes'] / 2**20 for row in rows], 0)} MiB")
     return {"name": name, "ratio": statistics.median(ratios), "runs": rows}
 

@@ -11,7 +11,8 @@ QUICK = ("--seconds", "0.001", "--samples", "3")
 ROW = {"op": str, "direction": str, "case": str, "seconds": float, "spread": float,
        "samples": int, "gflops": float, "gbytes": float, "of_peak": float}
 STEP = {"arch": str, "inference": bool, "batch": int, "height": int, "width": int,
-        "seconds": float, "spread": float, "samples": int, "images_per_second": float,
+        "seconds": float, "cpu_seconds": float, "spread": float, "samples": int,
+        "images_per_second": float,
         "gflops": float, "of_peak": float, "planned_bytes": int, "state_bytes": int,
         "resident_before": int, "resident_peak": int, "ops": list, "kernels": list}
 
