@@ -2,6 +2,8 @@
 
 #include "cli_internal.h"
 
+#include "utf8.h"
+
 #include "limn/self_test.h"
 
 #include <errno.h>
@@ -77,6 +79,17 @@ void cli_note(cli *c, const char *format, ...)
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
     cli_progress_note(&c->progress, text);
+}
+
+struct json_t *cli_json_text(const char *bytes)
+{
+    json_t *text = json_string(bytes);
+    if (text)
+        return text;
+    char *shown = utf8_printable(bytes);
+    text = shown ? json_string(shown) : NULL;
+    free(shown);
+    return text;
 }
 
 limn_status cli_print_json(cli *c, struct json_t *root)

@@ -136,6 +136,9 @@ void cli_hint(cli *c, const char *format, ...) CLI_PRINTF(2, 3);
 /** Prints a JSON document and a newline on stdout; takes over the reference.  NULL (out of memory
  *  while it was built) is LIMN_FAILED. */
 limn_status cli_print_json(cli *c, struct json_t *root);
+/** A JSON text of foreign bytes, such as a path: what is no UTF-8 is shown as \\xNN.  NULL without
+ *  memory. */
+struct json_t *cli_json_text(const char *bytes);
 
 /** A note for the user on stderr, unless -q; clears the progress bar first. */
 void cli_note(cli *c, const char *format, ...) CLI_PRINTF(2, 3);

@@ -39,7 +39,7 @@ static limn_status print_json(cli *c, const convert_job *job)
         return cli_print_json(c, NULL);
     }
     return cli_print_json(
-        c, json_pack("{ss sI si sI sI sI so so}", "output", job->output, "images",
+        c, json_pack("{so sI si sI sI sI so so}", "output", cli_json_text(job->output), "images",
                      (json_int_t)job->images, "classes", job->class_name_count, "height",
                      (json_int_t)job->out_height, "width", (json_int_t)job->out_width, "channels",
                      (json_int_t)job->channels, "rejected", rejected, "class_names", names));

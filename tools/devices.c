@@ -19,10 +19,8 @@ static limn_status print_json(cli *c, const limn_device_list *list)
             const char *key, *text;
         } texts[] = {{"name", d->name}, {"platform", d->platform}, {"vendor", d->vendor},
                      {"type", d->type}, {"driver", d->driver},     {"reason", d->reason}};
-        for (size_t t = 0; row && t < sizeof texts / sizeof texts[0]; t++) {
-            json_t *text = json_string(texts[t].text);
-            json_object_set_new(row, texts[t].key, text ? text : json_string("?"));
-        }
+        for (size_t t = 0; row && t < sizeof texts / sizeof texts[0]; t++)
+            json_object_set_new(row, texts[t].key, cli_json_text(texts[t].text));
         if (!row || json_array_append_new(root, row) != 0) {
             json_decref(root);
             root = NULL;

@@ -17,8 +17,8 @@ static void note(void *user, const limn_self_test_row *row)
     sheet *s = user;
     s->passed += row->passed;
     s->failed += !row->passed;
-    json_t *item = json_pack("{ss sb ss sf}", "op", row->op, "passed", row->passed, "why", row->why,
-                             "tolerance", row->tolerance);
+    json_t *item = json_pack("{ss sb so sf}", "op", row->op, "passed", row->passed, "why",
+                             cli_json_text(row->why), "tolerance", row->tolerance);
     json_object_set_new(item, "error", isfinite(row->error) ? json_real(row->error) : json_null());
     json_array_append_new(s->rows, item);
     if (!cli_json(s->c) && !cli_quiet(s->c))
@@ -41,9 +41,10 @@ static limn_status run(cli *c)
             printf("%s (%s), driver %s of %s\n", info->name, info->type, info->driver,
                    info->platform);
         status = limn_self_test(device, note, &s);
-        json_t *root = json_pack("{ss ss ss si si sO}", "device", info->name, "driver",
-                                 info->driver, "platform", info->platform, "passed", s.passed,
-                                 "failed", s.failed, "ops", s.rows);
+        json_t *root =
+            json_pack("{so so so si si sO}", "device", cli_json_text(info->name), "driver",
+                      cli_json_text(info->driver), "platform", cli_json_text(info->platform),
+                      "passed", s.passed, "failed", s.failed, "ops", s.rows);
         if (cli_json(c)) {
             const limn_status printed = cli_print_json(c, root);
             status = status == LIMN_OK ? printed : status;

@@ -1,5 +1,6 @@
 /* limn eval: how well a model classifies a data set. */
 #include "cli.h"
+#include "files.h"
 #include "model.h"
 
 #include "limn/evaluate.h"
@@ -45,8 +46,11 @@ static limn_status choose_metrics(job *j)
         names = classifier ? classified : encoded;
         count = classifier ? 2 : 1;
     }
-    for (int i = 0; i < count && i < MAX_METRICS; i++) {
+    for (int i = 0; i < count; i++) {
         const limn_eval_metric *metric = find_metric(names[i]);
+        if (i == MAX_METRICS)
+            return cli_fail(j->c, LIMN_BAD_USAGE, "too many metrics", names[i], "at most %d",
+                            MAX_METRICS);
         if (!metric) {
             cli_fail(j->c, LIMN_BAD_USAGE, "unknown metric", names[i], "limn does not know it");
             cli_hint(j->c, "`limn help eval` lists the metrics");
@@ -142,10 +146,22 @@ static limn_status evaluate(job *j)
     return status == LIMN_OK ? print(j, &predictions) : status;
 }
 
+static limn_status check_outputs(cli *c)
+{
+    const char *logits = cli_text(c, "logits"), *embeddings = cli_text(c, "embeddings");
+    if (logits && embeddings && strcmp(logits, embeddings) == 0)
+        return cli_fail(c, LIMN_BAD_USAGE, "one file for two results", logits,
+                        "--logits and --embeddings need a file each");
+    const limn_status status = files_check_place(c, logits);
+    return status == LIMN_OK ? files_check_place(c, embeddings) : status;
+}
+
 static limn_status run(cli *c)
 {
     job j = {.c = c, .ctx = cli_context(c)};
-    limn_status status = limn_dataset_open(j.ctx, cli_argument(c, 1), &j.data);
+    limn_status status = check_outputs(c);
+    if (status == LIMN_OK)
+        status = limn_dataset_open(j.ctx, cli_argument(c, 1), &j.data);
     if (status == LIMN_OK)
         status = cli_device_open(c, &j.device);
     if (status == LIMN_OK)

@@ -68,6 +68,28 @@ limn_status files_check_folder(cli *c, const char *path)
                : LIMN_OK;
 }
 
+limn_status files_check_place(cli *c, const char *path)
+{
+    struct stat info;
+    if (!path)
+        return LIMN_OK;
+    char *folder = calloc(strlen(path) + 2, 1);
+    if (!folder)
+        return cli_fail(c, LIMN_FAILED, "out of memory", path, "the host has no more memory");
+    strcpy(folder, path);
+    cut_last(folder);
+    int reason = 0;
+    if (stat(folder, &info) != 0 || (S_ISDIR(info.st_mode) && access(folder, W_OK | X_OK) != 0))
+        reason = errno;
+    else if (!S_ISDIR(info.st_mode))
+        reason = ENOTDIR;
+    else if (stat(path, &info) == 0 && S_ISDIR(info.st_mode))
+        reason = EISDIR;
+    free(folder);
+    return reason ? cli_fail(c, LIMN_FAILED, "cannot write", path, "%s", strerror(reason))
+                  : LIMN_OK;
+}
+
 char *files_join(cli *c, const char *folder, const char *name)
 {
     const size_t room = strlen(folder) + strlen(name) + 2;

@@ -10,6 +10,10 @@ limn_status files_make_folder(cli *c, const char *path);
 /** Whether a folder exists and can be written, or could be made: the check before long work. */
 limn_status files_check_folder(cli *c, const char *path);
 
+/** Whether a file can be written at a path, NULL meaning none: its folder exists and can be
+ * written, and the path is no folder.  The check before long work. */
+limn_status files_check_place(cli *c, const char *path);
+
 /** "FOLDER/NAME", to be freed; NULL, error recorded, without memory. */
 char *files_join(cli *c, const char *folder, const char *name);
 

@@ -11,6 +11,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { NAME_ROOM = 32, MAX_SIDE = 65535 };
 
@@ -340,13 +341,13 @@ static limn_status print_result(job *j, const char *folder, size_t shown)
 {
     if (cli_json(j->c))
         return cli_print_json(
-            j->c, json_pack("{sI sI sI sb ss sI sI ss so so}", "maps", (json_int_t)j->count,
+            j->c, json_pack("{sI sI sI sb ss sI sI so so so}", "maps", (json_int_t)j->count,
                             "height", (json_int_t)j->height, "width", (json_int_t)j->width,
                             "signed", (int)j->range.is_signed, "range",
                             j->shared ? "shared" : "each", "constant_maps", (json_int_t)j->flat,
-                            "maps_with_nan", (json_int_t)j->holes, "folder", folder, "low",
-                            j->shared ? json_real((double)j->range.low) : json_null(), "high",
-                            j->shared ? json_real((double)j->range.high) : json_null()));
+                            "maps_with_nan", (json_int_t)j->holes, "folder", cli_json_text(folder),
+                            "low", j->shared ? json_real((double)j->range.low) : json_null(),
+                            "high", j->shared ? json_real((double)j->range.high) : json_null()));
     if (cli_quiet(j->c))
         return LIMN_OK;
     printf("%zu %s of %zu x %zu in %s", j->count, j->count == 1 ? "map" : "maps", j->height,
@@ -381,8 +382,10 @@ static limn_status draw_all(job *j)
     if (status == LIMN_OK && shown)
         status = write_png(j, &montage.sheet, folder, "montage.png");
     limn_montage_free(&montage);
-    if (status != LIMN_OK)
+    if (status != LIMN_OK) {
+        rmdir(folder); /* goes only where nothing is in it */
         return status;
+    }
     if (j->flat)
         cli_note(j->c, "maps with one value everywhere, drawn in one colour: %zu of %zu", j->flat,
                  j->count);

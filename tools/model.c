@@ -1,5 +1,7 @@
 #include "model.h"
 
+#include <math.h>
+
 static limn_status read_numbers(cli *c, const char *name, float *out, bool *given)
 {
     double numbers[LIMN_MAX_CHANNELS] = {0};
@@ -11,7 +13,7 @@ static limn_status read_numbers(cli *c, const char *name, float *out, bool *give
                         "possible",
                         count, LIMN_MAX_CHANNELS);
     for (int i = 0; i < LIMN_MAX_CHANNELS; i++) {
-        out[i] = (float)numbers[count == 1 ? 0 : i];
+        out[i] = count == 1 ? (float)numbers[0] : i < count ? (float)numbers[i] : NAN;
         if (name[0] == 's' && i < count && !(out[i] > 0))
             return cli_fail(c, LIMN_BAD_USAGE, "bad value", "--std", "%g is not above 0",
                             (double)out[i]);

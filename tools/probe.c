@@ -1,5 +1,6 @@
 /* limn probe: a linear classifier on a frozen encoder. */
 #include "cli.h"
+#include "files.h"
 #include "model.h"
 
 #include "limn/train.h"
@@ -36,7 +37,9 @@ static limn_status run(cli *c)
                                       .batch = cli_int(c, "batch"),
                                       .lr = cli_float(c, "lr"),
                                       .seed = (uint64_t)cli_int(c, "seed")};
-    limn_status status = limn_dataset_open(cli_context(c), cli_argument(c, 1), &data);
+    limn_status status = files_check_place(c, cli_text(c, "output"));
+    if (status == LIMN_OK)
+        status = limn_dataset_open(cli_context(c), cli_argument(c, 1), &data);
     if (status == LIMN_OK && cli_text(c, "val"))
         status = limn_dataset_open(cli_context(c), cli_text(c, "val"), &validation);
     if (status == LIMN_OK)

@@ -1,6 +1,7 @@
 #include "convert/convert.h"
 
 #include "convert/source.h"
+#include "utf8.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -23,58 +24,9 @@ const char *convert_part_name(int part)
     return part_names[part];
 }
 
-static bool is_continuation(unsigned char byte)
-{
-    return (byte & 0xC0) == 0x80;
-}
-
-/* Length of the UTF-8 sequence at `text`, 0 where it is not valid. */
-static size_t utf8_length(const unsigned char *text)
-{
-    if (text[0] < 0x80)
-        return 1;
-    if (text[0] >= 0xC2 && text[0] <= 0xDF)
-        return is_continuation(text[1]) ? 2 : 0;
-    if (text[0] >= 0xE0 && text[0] <= 0xEF) {
-        const unsigned char least = text[0] == 0xE0 ? 0xA0 : 0x80;
-        const unsigned char most = text[0] == 0xED ? 0x9F : 0xBF;
-        return text[1] >= least && text[1] <= most && is_continuation(text[2]) ? 3 : 0;
-    }
-    if (text[0] >= 0xF0 && text[0] <= 0xF4) {
-        const unsigned char least = text[0] == 0xF0 ? 0x90 : 0x80;
-        const unsigned char most = text[0] == 0xF4 ? 0x8F : 0xBF;
-        return text[1] >= least && text[1] <= most && is_continuation(text[2]) &&
-                       is_continuation(text[3])
-                   ? 4
-                   : 0;
-    }
-    return 0;
-}
-
-/* File names are foreign bytes: what is no UTF-8, or would steer a terminal, is shown as \xNN. */
-static char *printable(const char *text)
-{
-    char *out = malloc(4 * strlen(text) + 1);
-    if (!out)
-        return NULL;
-    char *to = out;
-    for (const unsigned char *at = (const unsigned char *)text; *at;) {
-        const size_t length = utf8_length(at);
-        if (length == 0 || *at < 0x20 || *at == 0x7F || (*at == 0xC2 && at[1] < 0xA0)) {
-            to += sprintf(to, "\\x%02X", (unsigned)*at++);
-        } else {
-            memcpy(to, at, length);
-            to += length;
-            at += length;
-        }
-    }
-    *to = '\0';
-    return out;
-}
-
 static void copy_printable(char *to, size_t size, const char *text)
 {
-    char *clean = printable(text);
+    char *clean = utf8_printable(text);
     snprintf(to, size, "%s", clean ? clean : "out of memory");
     free(clean);
 }
@@ -139,7 +91,7 @@ limn_status convert_reject_add(convert_job *job, size_t rank, const char *name, 
         job->rejects = grown;
         job->reject_capacity = capacity;
     }
-    const convert_reject reject = {printable(name), printable(reason), rank};
+    const convert_reject reject = {utf8_printable(name), utf8_printable(reason), rank};
     if (!reject.name || !reject.reason) {
         free(reject.name);
         free(reject.reason);
@@ -184,17 +136,6 @@ static void free_classes(convert_job *job)
     job->class_name_count = 0;
 }
 
-static bool is_utf8(const char *text)
-{
-    for (const unsigned char *at = (const unsigned char *)text; *at;) {
-        const size_t length = utf8_length(at);
-        if (length == 0)
-            return false;
-        at += length;
-    }
-    return true;
-}
-
 limn_status convert_set_classes(convert_job *job, const char *const *names, int count)
 {
     if (job->classes) {
@@ -212,7 +153,7 @@ limn_status convert_set_classes(convert_job *job, const char *const *names, int 
         char number[16];
         snprintf(number, sizeof number, "%d", i);
         const char *name = names ? names[i] : number;
-        if (!is_utf8(name))
+        if (!utf8_valid(name))
             return convert_fail(job, LIMN_BAD_INPUT, "class name cannot be used", name,
                                 "it is not UTF-8");
         char *copy = malloc(strlen(name) + 1);

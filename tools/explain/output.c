@@ -192,7 +192,7 @@ static void add_data(json_t *root, const char *key, const limn_dataset *data)
     char hex[33], name[NAME_ROOM];
     limn_dataset_digest(data, hex);
     snprintf(name, sizeof name, "%s_digest", key);
-    json_object_set_new(root, key, json_string(data->path));
+    json_object_set_new(root, key, cli_json_text(data->path));
     json_object_set_new(root, name, json_string(hex));
 }
 
@@ -201,20 +201,21 @@ static json_t *document(const explain_job *j, int done)
 {
     const limn_model_info *model = limn_model_describe(j->model);
     json_t *names = json_array(), *methods = json_object();
-    json_t *root = json_pack("{ss ss sI ss ss ss}", "limn", limn_version(), "device",
-                             limn_device_describe(j->device)->name, "seed",
-                             (json_int_t)cli_int(j->c, "seed"), "model", cli_argument(j->c, 0),
-                             "model_digest", model->digest, "arch", model->arch);
+    json_t *root =
+        json_pack("{ss so sI so ss ss}", "limn", limn_version(), "device",
+                  cli_json_text(limn_device_describe(j->device)->name), "seed",
+                  (json_int_t)cli_int(j->c, "seed"), "model", cli_json_text(cli_argument(j->c, 0)),
+                  "model_digest", model->digest, "arch", model->arch);
     add_data(root, "data", j->data);
     if (j->pictures) {
         json_t *files = json_array();
         for (int64_t i = 0; i < j->data->count; i++)
-            json_array_append_new(files, json_string(j->names[i]));
+            json_array_append_new(files, cli_json_text(j->names[i]));
         json_object_set_new(root, "images", files);
     }
     if (j->reference)
         add_data(root, "reference", j->reference);
-    json_object_set_new(root, "target", json_string(cli_text(j->c, "target")));
+    json_object_set_new(root, "target", cli_json_text(cli_text(j->c, "target")));
     json_object_set_new(root, "similarity", json_boolean(j->targets->cosine));
     add_images(j, root);
     for (int m = 0; m < done; m++) {
