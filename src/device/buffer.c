@@ -73,6 +73,20 @@ static cl_int allocate(limn_device *device, size_t capacity, limn_buffer *buffer
     return CL_SUCCESS;
 }
 
+/* Drivers say CL_OUT_OF_RESOURCES too where there is no memory. */
+static limn_status refused(limn_device *device, size_t bytes, cl_int code)
+{
+    const char *name = limn_device_describe(device)->name;
+    if (code != CL_OUT_OF_RESOURCES && limn_cl_status(code) != LIMN_OUT_OF_DEVICE_MEMORY)
+        return limn_cl_fail(device, code, "device failed", name);
+    return limn_fail(device->ctx, LIMN_OUT_OF_DEVICE_MEMORY, "out of device memory", name,
+                     "%zu bytes were asked for, %llu of %llu are held, one buffer may have %llu "
+                     "(%s)",
+                     bytes, (unsigned long long)device->held,
+                     (unsigned long long)device->limits.global_memory,
+                     (unsigned long long)device->limits.max_allocation, limn_cl_error_name(code));
+}
+
 limn_status limn_buffer_create(limn_device *device, size_t bytes, limn_buffer **out)
 {
     *out = NULL;
@@ -94,15 +108,7 @@ limn_status limn_buffer_create(limn_device *device, size_t bytes, limn_buffer **
         }
         if (code != CL_SUCCESS) {
             limn_free(buffer);
-            return limn_fail(
-                device->ctx,
-                code == CL_OUT_OF_HOST_MEMORY ? LIMN_FAILED : LIMN_OUT_OF_DEVICE_MEMORY,
-                "out of device memory", limn_device_describe(device)->name,
-                "%zu bytes were asked for, %llu of %llu are held, one buffer may have "
-                "%llu (%s)",
-                bytes, (unsigned long long)device->held,
-                (unsigned long long)device->limits.global_memory,
-                (unsigned long long)device->limits.max_allocation, limn_cl_error_name(code));
+            return refused(device, bytes, code);
         }
     }
     *out = buffer;

@@ -37,7 +37,7 @@ static const struct {
     {CL_INVALID_KERNEL_NAME, "CL_INVALID_KERNEL_NAME", "the program has no such kernel"},
     {CL_INVALID_KERNEL, "CL_INVALID_KERNEL", "the kernel is not valid"},
     {CL_INVALID_ARG_INDEX, "CL_INVALID_ARG_INDEX", "the kernel has fewer arguments"},
-    {CL_INVALID_ARG_VALUE, "CL_INVALID_ARG_VALUE", "an argument is of another kind"},
+    {CL_INVALID_ARG_VALUE, "CL_INVALID_ARG_VALUE", "an argument is of another kind or too large"},
     {CL_INVALID_ARG_SIZE, "CL_INVALID_ARG_SIZE", "an argument is of another size"},
     {CL_INVALID_KERNEL_ARGS, "CL_INVALID_KERNEL_ARGS", "not all arguments were given"},
     {CL_INVALID_WORK_DIMENSION, "CL_INVALID_WORK_DIMENSION", "the number of dimensions is wrong"},

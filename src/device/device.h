@@ -58,7 +58,7 @@ typedef enum limn_arg_kind {
     LIMN_ARG_IN,    /**< buffer that the kernel only reads */
     LIMN_ARG_OUT,   /**< buffer that it writes: must not be another argument's buffer */
     LIMN_ARG_INOUT, /**< buffer that it updates in place */
-    LIMN_ARG_INT,
+    LIMN_ARG_INT,   /**< given as 64 bits; the launch fails where it does not fit 32 */
     LIMN_ARG_UINT,
     LIMN_ARG_LONG,
     LIMN_ARG_ULONG,
@@ -70,7 +70,6 @@ typedef struct limn_arg {
     limn_arg_kind kind;
     union {
         const limn_buffer *buffer;
-        int32_t i;
         uint32_t u;
         int64_t l;
         uint64_t ul;
@@ -93,7 +92,7 @@ static inline limn_arg limn_inout(const limn_buffer *b)
 }
 static inline limn_arg limn_int(int64_t v)
 {
-    return (limn_arg){LIMN_ARG_INT, {.i = (int32_t)v}};
+    return (limn_arg){LIMN_ARG_INT, {.l = v}};
 }
 static inline limn_arg limn_uint(uint32_t v)
 {
@@ -131,9 +130,9 @@ static inline limn_grid limn_grid_1d(size_t n)
 
 /** Queues one kernel.  `kernel`: its name in cl/.  `defines`: compile-time definitions such as
  *  "-DC=64 -DK=64", or "" — each distinct text is one program, so keep them few.  Nothing happens,
- *  LIMN_OK, where a global size is 0.  Errors name the kernel: a wrong count or kind of arguments,
- *  a buffer given as LIMN_ARG_OUT that is also another argument, a build failure with its log, a
- *  local size above the kernel's own limit. */
+ *  LIMN_OK, where the first global size is 0.  Errors name the kernel: a wrong count or kind of
+ * arguments, a buffer given as LIMN_ARG_OUT that is also another argument, a build failure with its
+ * log, a local size above the kernel's own limit. */
 limn_status limn_launch(limn_device *device, const char *kernel, const char *defines,
                         limn_grid grid, const limn_arg *args, size_t arg_count);
 

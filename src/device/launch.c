@@ -28,6 +28,7 @@ static limn_status check_aliases(limn_device *device, const char *kernel, const 
 static cl_int set_arg(limn_device *device, cl_kernel kernel, cl_uint index, const limn_arg *arg)
 {
     cl_mem mem;
+    cl_int narrow;
     switch (arg->kind) {
     case LIMN_ARG_IN:
     case LIMN_ARG_OUT:
@@ -35,6 +36,10 @@ static cl_int set_arg(limn_device *device, cl_kernel kernel, cl_uint index, cons
         mem = limn_buffer_mem(arg->value.buffer);
         return device->cl.SetKernelArg(kernel, index, sizeof mem, &mem);
     case LIMN_ARG_INT:
+        narrow = (cl_int)arg->value.l;
+        return narrow == arg->value.l
+                   ? device->cl.SetKernelArg(kernel, index, sizeof narrow, &narrow)
+                   : CL_INVALID_ARG_VALUE;
     case LIMN_ARG_UINT:
     case LIMN_ARG_FLOAT:
         return device->cl.SetKernelArg(kernel, index, 4, &arg->value);
@@ -105,8 +110,9 @@ limn_status limn_launch(limn_device *device, const char *name, const char *defin
     for (size_t i = 0; i < arg_count; i++) {
         const cl_int code = set_arg(device, kernel->kernel, (cl_uint)i, &args[i]);
         if (code != CL_SUCCESS)
-            return limn_fail(device->ctx, LIMN_FAILED, "bad launch", name, "argument %zu: %s: %s",
-                             i, limn_cl_error_name(code), limn_cl_error_meaning(code));
+            return limn_fail(device->ctx, limn_cl_status(code), "bad launch", name,
+                             "argument %zu: %s: %s", i, limn_cl_error_name(code),
+                             limn_cl_error_meaning(code));
     }
     cl_event event = NULL;
     const cl_int code = device->cl.EnqueueNDRangeKernel(limn_device_queue(device), kernel->kernel,

@@ -167,6 +167,27 @@ static void too_large_is_out_of_memory(void **state)
     assert_int_equal(limn_buffer_create(r->device, SIZE_MAX, &a), LIMN_OUT_OF_DEVICE_MEMORY);
 }
 
+static void a_refused_buffer_says_why(void **state)
+{
+    static const struct {
+        cl_int code;
+        limn_status status;
+    } cases[] = {{CL_MEM_OBJECT_ALLOCATION_FAILURE, LIMN_OUT_OF_DEVICE_MEMORY},
+                 {CL_OUT_OF_RESOURCES, LIMN_OUT_OF_DEVICE_MEMORY},
+                 {CL_OUT_OF_HOST_MEMORY, LIMN_FAILED},
+                 {CL_DEVICE_NOT_AVAILABLE, LIMN_NO_DEVICE}};
+    const rig *r = *state;
+    limn_buffer *a;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        limn_device_trim(r->device);
+        faults_set(1, true, cases[i].code);
+        const limn_status status = limn_buffer_create(r->device, 64, &a);
+        faults_set(0, false, 0);
+        assert_int_equal(status, cases[i].status);
+        assert_null(a);
+    }
+}
+
 /* ---- launches
  * ---------------------------------------------------------------------------------------- */
 
@@ -191,6 +212,11 @@ static void launches_are_checked(void **state)
                                  ((limn_grid){{1 << 20, 1, 1}, {1 << 20, 1, 1}}), limn_long(16),
                                  limn_inout(a), limn_in(b)),
                      LIMN_BAD_USAGE);
+    assert_int_equal(LIMN_LAUNCH(r->device, "gather_forward", "", grid,
+                                 limn_int((int64_t)INT32_MAX + 1), limn_int(1), limn_in(a),
+                                 limn_in(a), limn_out(b)),
+                     LIMN_FAILED);
+    assert_non_null(strstr(limn_error_text(r->ctx), "argument 0"));
     assert_int_equal(
         LIMN_LAUNCH(r->device, "add_in_place", "", limn_grid_1d(0), limn_long(0), limn_inout(a)),
         LIMN_OK);
@@ -263,13 +289,10 @@ static void opening_survives_every_fault(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(words_select_devices),
-        cmocka_unit_test(buffers_return_to_the_pool),
-        cmocka_unit_test(ranges_are_checked),
-        cmocka_unit_test(too_large_is_out_of_memory),
-        cmocka_unit_test(launches_are_checked),
-        cmocka_unit_test(timing_counts_launches),
-        cmocka_unit_test(opening_survives_every_fault),
+        cmocka_unit_test(words_select_devices),      cmocka_unit_test(buffers_return_to_the_pool),
+        cmocka_unit_test(ranges_are_checked),        cmocka_unit_test(too_large_is_out_of_memory),
+        cmocka_unit_test(a_refused_buffer_says_why), cmocka_unit_test(launches_are_checked),
+        cmocka_unit_test(timing_counts_launches),    cmocka_unit_test(opening_survives_every_fault),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
