@@ -29,14 +29,15 @@ LIMN_API const limn_arch_info *limn_arch_at(size_t index);
  *  given". */
 typedef struct limn_model_params {
     const char *arch;
-    int64_t channels;              /**< input channels; 0: from the file (load) or 3 (create) */
-    int class_count;               /**< classifier outputs; 0: no classifier (create) */
-    const char *const *classes;    /**< class_count names, or NULL: "0", "1", ... */
+    int64_t channels;           /**< input channels; 0: from the file (load) or 3 (create) */
+    int class_count;            /**< classifier outputs; 0: no classifier (create) */
+    const char *const *classes; /**< class_count names, or NULL: "0", "1", ... */
     bool has_mean, has_std;
-    float mean[LIMN_MAX_CHANNELS]; /**< normalisation: (pixel / 255 - mean) / std */
+    float mean[LIMN_MAX_CHANNELS]; /**< normalisation: (pixel / 255 - mean) / std; NaN: not given,
+                                        refused where the model has that channel */
     float std[LIMN_MAX_CHANNELS];
-    bool head;                     /**< create: with a projection head features-features-128 */
-    uint64_t seed;                 /**< create: of the initial values */
+    bool head;     /**< create: with a projection head features-features-128 */
+    uint64_t seed; /**< create: of the initial values */
 } limn_model_params;
 
 typedef struct limn_model limn_model;
@@ -62,13 +63,13 @@ LIMN_API void limn_model_destroy(limn_model **model);
 typedef struct limn_model_info {
     const char *arch;
     int64_t channels, features;
-    int64_t embedding;            /**< length of the head's output, 0 where there is no head */
-    int class_count;              /**< 0 where there is no classifier */
+    int64_t embedding; /**< length of the head's output, 0 where there is no head */
+    int class_count;   /**< 0 where there is no classifier */
     const char *const *classes;
-    bool normalised;              /**< mean and std are known */
+    bool normalised; /**< mean and std are known */
     float mean[LIMN_MAX_CHANNELS], std[LIMN_MAX_CHANNELS];
-    int64_t parameter_count;      /**< trained values: no running statistics */
-    const char *digest;           /**< 32 hexadecimal digits of the file it was loaded from, or "" */
+    int64_t parameter_count; /**< trained values: no running statistics */
+    const char *digest;      /**< 32 hexadecimal digits of the file it was loaded from, or "" */
 } limn_model_info;
 
 LIMN_API const limn_model_info *limn_model_describe(const limn_model *model);

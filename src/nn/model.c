@@ -5,6 +5,7 @@
 #include "nn/init.h"
 #include "nn/parts.h"
 
+#include <math.h>
 #include <string.h>
 
 limn_parameter *limn_model_find(limn_model *model, const char *name)
@@ -157,11 +158,18 @@ limn_status limn_model_new(limn_device *device, const char *arch_name, limn_mode
     return LIMN_OK;
 }
 
-void limn_model_set_normalisation(limn_model *m, const float *mean, const float *std)
+limn_status limn_model_set_normalisation(limn_model *m, const float *mean, const float *std)
 {
+    for (int c = 0; c < m->info.channels; c++)
+        if (!isfinite(mean[c]) || !isfinite(std[c]) || !(std[c] > 0))
+            return limn_fail(
+                m->ctx, LIMN_BAD_USAGE, "bad normalisation", m->info.arch,
+                "mean and std need a number for each of the %lld channels, std above 0",
+                (long long)m->info.channels);
     memcpy(m->info.mean, mean, sizeof m->info.mean);
     memcpy(m->info.std, std, sizeof m->info.std);
     m->info.normalised = true;
+    return LIMN_OK;
 }
 
 static limn_status check_channels(limn_context *ctx, int64_t channels)
@@ -190,8 +198,8 @@ limn_status limn_model_create(limn_device *device, const limn_model_params *para
         status = limn_model_set_classifier(m, params->class_count, params->classes, params->seed);
     if (status == LIMN_OK && params->head)
         status = limn_model_add_head(m, params->seed);
-    if (params->has_mean && params->has_std)
-        limn_model_set_normalisation(m, params->mean, params->std);
+    if (status == LIMN_OK && params->has_mean && params->has_std)
+        status = limn_model_set_normalisation(m, params->mean, params->std);
     if (status == LIMN_OK)
         *out = m;
     else
@@ -212,8 +220,11 @@ limn_status limn_model_adopt(limn_model *m, const limn_dataset *data)
         return limn_fail(m->ctx, LIMN_BAD_INPUT, "model and data do not fit", data->path,
                          "the data has %d classes, the model's classifier %d", data->class_count,
                          m->info.class_count);
-    if (!m->info.normalised)
-        limn_model_set_normalisation(m, data->mean, data->std);
+    if (!m->info.normalised) {
+        const limn_status status = limn_model_set_normalisation(m, data->mean, data->std);
+        if (status != LIMN_OK)
+            return status;
+    }
     if (m->info.class_count == data->class_count && m->class_names_given)
         for (int i = 0; i < data->class_count; i++)
             if (strcmp(m->classes[i], data->classes[i]) != 0) {

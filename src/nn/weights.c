@@ -178,6 +178,31 @@ static int64_t extent(const loading *l, const char *name, int rank, int axis)
     return (int64_t)found->entry->dim[axis];
 }
 
+/* Outputs of a linear layer that the file may have.  Its inputs must be `inputs`, so that a file
+ * cannot make the model larger than itself; else this complains and the layer is left out. */
+static limn_status linear_outputs(loading *l, const char *layer, int64_t inputs, int64_t *out)
+{
+    char weight[32], bias[32], given[160];
+    int64_t dim[LIMN_SAFETENSORS_RANK];
+    snprintf(weight, sizeof weight, "%s.weight", layer);
+    snprintf(bias, sizeof bias, "%s.bias", layer);
+    named *found = find(l, weight), *beside = find(l, bias);
+    *out = 0;
+    if (!found)
+        return LIMN_OK;
+    *out = extent(l, weight, 2, 0);
+    if (*out > 0 && extent(l, weight, 2, 1) == inputs)
+        return LIMN_OK;
+    *out = 0;
+    found->used = true;
+    if (beside)
+        beside->used = true;
+    for (int i = 0; i < found->entry->rank; i++)
+        dim[i] = (int64_t)found->entry->dim[i];
+    return complain(l, "%s is %s, the model needs [outputs,%lld]", weight,
+                    shape_text(found->entry->rank, dim, given, sizeof given), (long long)inputs);
+}
+
 static limn_status declare_all(loading *l, const limn_model_params *overrides)
 {
     limn_model *m = l->model;
@@ -186,14 +211,18 @@ static limn_status declare_all(loading *l, const limn_model_params *overrides)
     if (m->info.channels < 1 || m->info.channels > LIMN_MAX_CHANNELS)
         m->info.channels = 3; /* the misshapen tensor is listed with the others */
     limn_status status = limn_model_declare(m, LIMN_PART_ENCODER, 0, 0);
-    const int64_t classes = extent(l, "fc.weight", 2, 0);
+    int64_t classes = 0, inner = 0, outputs = 0;
+    if (status == LIMN_OK)
+        status = linear_outputs(l, "fc", m->info.features, &classes);
     if (status == LIMN_OK && classes > 0)
         status = limn_model_declare(m, LIMN_PART_CLASSIFIER, 0, classes);
     if (status == LIMN_OK && classes > 0)
         status = limn_model_set_classes(m, (int)classes, NULL);
-    const int64_t inner = extent(l, "head.0.weight", 2, 0);
-    const int64_t outputs = extent(l, "head.2.weight", 2, 0);
-    if (status == LIMN_OK && inner > 0 && outputs > 0)
+    if (status == LIMN_OK)
+        status = linear_outputs(l, "head.0", m->info.features, &inner);
+    if (status == LIMN_OK && inner > 0)
+        status = linear_outputs(l, "head.2", inner, &outputs);
+    if (status == LIMN_OK && outputs > 0)
         status = limn_model_declare(m, LIMN_PART_HEAD, inner, outputs);
     return status;
 }
@@ -289,7 +318,9 @@ static limn_status read_metadata(loading *l, const limn_model_params *overrides)
     if (overrides->has_std)
         memcpy(std, overrides->std, sizeof std);
     if ((overrides->has_mean || has_mean) && (overrides->has_std || has_std))
-        limn_model_set_normalisation(m, mean, std);
+        status = limn_model_set_normalisation(m, mean, std);
+    if (status != LIMN_OK)
+        return status;
     if (!overrides->class_count || !m->info.class_count)
         return LIMN_OK;
     if (overrides->class_count != m->info.class_count)
@@ -378,7 +409,13 @@ limn_status limn_model_put_metadata(limn_model *m, limn_safetensors_writer *writ
     if (status == LIMN_OK && m->info.class_count) {
         json_t *classes = json_array();
         for (int i = 0; i < m->info.class_count; i++)
-            json_array_append_new(classes, json_string(m->classes[i]));
+            if (json_array_append_new(classes, json_string(m->classes[i])) != 0) {
+                json_decref(classes);
+                return limn_fail(m->ctx, LIMN_FAILED, "cannot write", "classes",
+                                 "class %d has a name that is not UTF-8 text, or the host has no "
+                                 "more memory",
+                                 i);
+            }
         status = put_json(m, writer, "classes", classes);
     }
     if (status == LIMN_OK && m->info.normalised) {

@@ -181,15 +181,15 @@ static const char *parse_channels(const limn_setting *s, const char *text,
         values[count] = (float)value;
         at = *end ? end + 1 : end;
     }
-    for (int i = count; count == 1 && i < LIMN_MAX_CHANNELS; i++)
-        values[i] = values[0];
+    for (int i = count; count && i < LIMN_MAX_CHANNELS; i++)
+        values[i] = count == 1 ? values[0] : NAN;
     return count ? NULL : "it is empty";
 }
 
 static bool print_channels(const float values[LIMN_MAX_CHANNELS], bool has, char *text, size_t size)
 {
     size_t used = 0;
-    for (int i = 0; i < LIMN_MAX_CHANNELS; i++) {
+    for (int i = 0; i < LIMN_MAX_CHANNELS && !isnan(values[i]); i++) {
         used += (size_t)snprintf(text + used, size - used, "%s", i ? "," : "");
         used += (size_t)print_number((double)values[i], true, text + used, size - used);
     }

@@ -29,7 +29,8 @@ static limn_status build(limn_train_graph *tg, const limn_dataset *data,
             status = limn_graph_want_gradient(tg->graph, tg->parameters[i]);
     if (status == LIMN_OK)
         status = limn_graph_compile(tg->graph, tg->loss);
-    tg->memory = limn_graph_get_cost(tg->graph).memory;
+    if (status == LIMN_OK)
+        tg->memory = limn_graph_get_cost(tg->graph).memory;
     return status;
 }
 

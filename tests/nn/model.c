@@ -254,6 +254,70 @@ static void every_mismatch_is_listed(void **state)
     }
 }
 
+/* Extents that no bytes stand behind must not make a large model. */
+static void empty_giants_are_refused(void **state)
+{
+    the.path = ((const fixture *)*state)->path;
+    static const struct {
+        const char *name;
+        uint64_t dim[2];
+        const char *words;
+    } cases[] = {
+        {"fc.weight",
+         {2000000000, 0},
+         "fc.weight is [2000000000,0], the model needs [outputs,128]"},
+        {"head.0.weight", {2000000000, 0}, "head.0.weight is [2000000000,0]"},
+        {"linear.weight", {9, 5}, "fc.weight is [9,5]"},
+        {"head.2.weight", {2000000000, 0}, "head.2.weight does not belong to it"},
+    };
+    limn_model *m = create("cnn-small", 1, 0, false), *loaded;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        static const float values[45];
+        limn_safetensors_writer *w;
+        assert_int_equal(limn_safetensors_writer_open(the.ctx, the.path, &w), LIMN_OK);
+        assert_int_equal(limn_model_put_metadata(m, w), LIMN_OK);
+        for (int k = 0; k < m->parameter_count; k++)
+            assert_int_equal(
+                limn_tensor_declare(w, m->parameters[k].name, &m->parameters[k].tensor->desc),
+                LIMN_OK);
+        assert_int_equal(limn_safetensors_writer_declare(w, cases[i].name, LIMN_SAFETENSORS_F32, 2,
+                                                         cases[i].dim),
+                         LIMN_OK);
+        assert_int_equal(limn_safetensors_writer_begin(w, 0), LIMN_OK);
+        for (int k = 0; k < m->parameter_count; k++)
+            assert_int_equal(limn_tensor_append(the.ctx, w, m->parameters[k].tensor), LIMN_OK);
+        const size_t bytes = (size_t)(cases[i].dim[0] * cases[i].dim[1]) * sizeof *values;
+        assert_int_equal(limn_safetensors_writer_data(w, values, bytes), LIMN_OK);
+        assert_int_equal(limn_safetensors_writer_finish(&w), LIMN_OK);
+        assert_int_equal(limn_model_load(the.device, the.path, NULL, &loaded), LIMN_BAD_INPUT);
+        assert_null(loaded);
+        assert_non_null(strstr(limn_error_text(the.ctx), cases[i].words));
+    }
+    limn_model_destroy(&m);
+}
+
+static void normalisation_needs_a_number_a_channel(void **state)
+{
+    (void)state;
+    static const struct {
+        float mean[LIMN_MAX_CHANNELS], std[LIMN_MAX_CHANNELS];
+        limn_status status;
+    } cases[] = {
+        {{0, 0.5f, 0}, {1, 1, 1}, LIMN_OK},        {{0, 0, NAN}, {1, 1, 1}, LIMN_BAD_USAGE},
+        {{0, 0, 0, NAN}, {1, 1, 1, NAN}, LIMN_OK}, {{0, 0, 0}, {1, 1, NAN}, LIMN_BAD_USAGE},
+        {{0, 0, 0}, {1, 1, 0}, LIMN_BAD_USAGE},    {{0, 0, 0}, {1, INFINITY, 1}, LIMN_BAD_USAGE},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        limn_model_params params = {
+            .arch = "cnn-small", .channels = 3, .has_mean = true, .has_std = true};
+        memcpy(params.mean, cases[i].mean, sizeof params.mean);
+        memcpy(params.std, cases[i].std, sizeof params.std);
+        limn_model *m;
+        assert_int_equal(limn_model_create(the.device, &params, &m), cases[i].status);
+        limn_model_destroy(&m);
+    }
+}
+
 static void loading_survives_failed_allocations(void **state)
 {
     the.path = ((const fixture *)*state)->path;
@@ -282,6 +346,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_saved_model_loads_as_it_was, set_up, tear_down),
         cmocka_unit_test_setup_teardown(other_peoples_names_are_understood, set_up, tear_down),
         cmocka_unit_test_setup_teardown(every_mismatch_is_listed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(empty_giants_are_refused, set_up, tear_down),
+        cmocka_unit_test(normalisation_needs_a_number_a_channel),
         cmocka_unit_test_setup_teardown(loading_survives_failed_allocations, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
