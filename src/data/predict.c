@@ -31,8 +31,8 @@ static limn_status upload_numbers(limn_device *device, const float *values, int6
     return status == LIMN_OK ? limn_tensor_write(*out, values) : status;
 }
 
-static limn_status build(limn_model *m, const limn_dataset *data,
-                         const limn_predict_params *params, int64_t batch, network *net)
+static limn_status build(limn_model *m, const limn_dataset *data, const limn_predict_params *params,
+                         int64_t batch, network *net)
 {
     *net = (network){.batch = batch};
     const limn_desc pixels =
@@ -70,23 +70,6 @@ static limn_status build(limn_model *m, const limn_dataset *data,
     return status;
 }
 
-/* Halves the batch until the device has room for it. */
-static limn_status build_fitting(limn_model *m, const limn_dataset *data,
-                                 const limn_predict_params *params, int64_t batch, network *net)
-{
-    for (;;) {
-        const limn_status status = build(m, data, params, batch, net);
-        if (status != LIMN_OUT_OF_DEVICE_MEMORY || batch == 1)
-            return status;
-        free_network(net);
-        limn_device_trim(m->device);
-        limn_log(m->ctx, LIMN_LOG_WARNING,
-                 "the device has no room for batches of %lld images, going on with %lld",
-                 (long long)batch, (long long)(batch / 2));
-        batch /= 2;
-    }
-}
-
 /* The first `count` rows of a node, to row `at` of `out`. */
 static limn_status read_rows(network *net, limn_node node, int64_t at, int64_t count, float *out)
 {
@@ -103,7 +86,8 @@ static limn_status run_batch(network *net, const limn_dataset *data,
 {
     limn_tensor *images = limn_graph_tensor(net->graph, net->images);
     const size_t image = (size_t)(data->height * data->width * data->channels);
-    /* Rows past `count` keep what an earlier batch left; each image is independent of the others. */
+    /* Rows past `count` keep what an earlier batch left; each image is independent of the others.
+     */
     limn_status status =
         limn_buffer_write(images->buffer, 0, data->images + (size_t)(params->first + at) * image,
                           (size_t)count * image);
@@ -118,8 +102,48 @@ static limn_status run_batch(network *net, const limn_dataset *data,
     return status;
 }
 
-limn_status limn_predict(limn_model *m, const limn_dataset *data,
-                         const limn_predict_params *wanted)
+/* Runs from image `*at` on, which it moves past what is finished. */
+static limn_status predict_from(limn_model *m, const limn_dataset *data,
+                                const limn_predict_params *params, int64_t batch, int64_t *at)
+{
+    network net;
+    limn_status status = build(m, data, params, batch, &net);
+    if (status == LIMN_OK)
+        status = limn_tensor_zero(limn_graph_tensor(net.graph, net.images));
+    limn_progress report = {
+        .task = "predicting", .unit = "images", .detail = "", .total = (double)params->count};
+    while (*at < params->count && status == LIMN_OK) {
+        const int64_t rest = params->count - *at;
+        const int64_t count = rest < batch ? rest : batch;
+        status = run_batch(&net, data, params, *at, count);
+        if (status != LIMN_OK)
+            break;
+        *at += count;
+        report.done = (double)*at;
+        report.finished = *at == params->count;
+        status = limn_report(m->ctx, &report);
+    }
+    free_network(&net);
+    return status;
+}
+
+/* Halves the batch until the device has room for it.  Some drivers take memory only when it is
+ * first used, so that may show while it runs. */
+static limn_status predict_fitting(limn_model *m, const limn_dataset *data,
+                                   const limn_predict_params *params, int64_t batch)
+{
+    for (int64_t at = 0;; batch /= 2) {
+        const limn_status status = predict_from(m, data, params, batch, &at);
+        if (status != LIMN_OUT_OF_DEVICE_MEMORY || batch == 1)
+            return status;
+        limn_device_trim(m->device);
+        limn_log(m->ctx, LIMN_LOG_WARNING,
+                 "the device has no room for batches of %lld images, going on with %lld",
+                 (long long)batch, (long long)(batch / 2));
+    }
+}
+
+limn_status limn_predict(limn_model *m, const limn_dataset *data, const limn_predict_params *wanted)
 {
     limn_predict_params params = *wanted;
     if (params.count == 0)
@@ -128,26 +152,12 @@ limn_status limn_predict(limn_model *m, const limn_dataset *data,
         return limn_fail(m->ctx, LIMN_BAD_USAGE, "index out of range", data->path,
                          "images %lld to %lld of %lld", (long long)params.first,
                          (long long)(params.first + params.count - 1), (long long)data->count);
-    limn_status status = limn_model_adopt(m, data);
+    if (params.batch < 0)
+        return limn_fail(m->ctx, LIMN_BAD_USAGE, "bad batch", data->path, "%lld is below 0",
+                         (long long)params.batch);
+    const limn_status status = limn_model_adopt(m, data);
     if (status != LIMN_OK)
         return status;
-    int64_t batch = params.batch ? params.batch : DEFAULT_BATCH;
-    if (batch > params.count)
-        batch = params.count;
-    network net;
-    status = build_fitting(m, data, &params, batch, &net);
-    if (status == LIMN_OK)
-        status = limn_tensor_zero(limn_graph_tensor(net.graph, net.images));
-    limn_progress report = {.task = "predicting", .unit = "images", .detail = "",
-                            .total = (double)params.count};
-    for (int64_t at = 0; at < params.count && status == LIMN_OK; at += net.batch) {
-        const int64_t rest = params.count - at;
-        status = run_batch(&net, data, &params, at, rest < net.batch ? rest : net.batch);
-        report.done = (double)(rest < net.batch ? params.count : at + net.batch);
-        report.finished = report.done >= report.total;
-        if (status == LIMN_OK)
-            status = limn_report(m->ctx, &report);
-    }
-    free_network(&net);
-    return status;
+    const int64_t batch = params.batch ? params.batch : DEFAULT_BATCH;
+    return predict_fitting(m, data, &params, batch < params.count ? batch : params.count);
 }

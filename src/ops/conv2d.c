@@ -115,8 +115,8 @@ static limn_status plan(limn_device *device, const void *params, const limn_desc
     const char *fault = shape_fault(p, in, in_count);
     if (fault)
         return limn_fail(ctx, LIMN_BAD_USAGE, "bad convolution", where, "%s", fault);
-    if ((fault = size_fault(&in[0])))
-        return limn_fail(ctx, LIMN_BAD_USAGE, "bad convolution", where, "%s", fault);
+    if ((fault = size_fault(&in[0]))) /* a smaller batch helps, as where memory is short */
+        return limn_fail(ctx, LIMN_OUT_OF_DEVICE_MEMORY, "batch too large", where, "%s", fault);
     const conv2d_shape s = make_shape(params, in, in_count);
     if (s.h.out < 1 || s.w.out < 1)
         return limn_fail(ctx, LIMN_BAD_USAGE, "bad convolution", where,
@@ -124,7 +124,7 @@ static limn_status plan(limn_device *device, const void *params, const limn_desc
     out->out_count = 1;
     out->out[0] = limn_desc_make(LIMN_F32, 4, s.n, s.h.out, s.w.out, in[1].dim[0]);
     if ((fault = size_fault(&out->out[0])))
-        return limn_fail(ctx, LIMN_BAD_USAGE, "bad convolution", where, "%s", fault);
+        return limn_fail(ctx, LIMN_OUT_OF_DEVICE_MEMORY, "batch too large", where, "%s", fault);
     for (int d = CONV2D_FORWARD; p->impl > 0 && d <= CONV2D_FILTER; d++) {
         const conv2d_impl *impl = implementations[p->impl - 1];
         const char *why = impl->accepts(limn_device_get_limits(device), &s, (conv2d_direction)d);

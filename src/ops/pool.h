@@ -47,10 +47,11 @@ static inline limn_status limn_pool_plan(limn_device *device, const char *op,
                          "%s with pad=%lld is smaller than kernel=%lld", text, (long long)q->pad,
                          (long long)q->kernel);
     const limn_pool_shape s = limn_pool_shape_of(q, &in[0]);
-    if (s.h > INT16_MAX || s.w > INT16_MAX || s.n > INT32_MAX / (s.h * s.w) ||
-        s.n > INT32_MAX / (s.oh * s.ow))
+    if (s.h > INT16_MAX || s.w > INT16_MAX)
         return limn_fail(limn_device_context(device), LIMN_BAD_USAGE, "bad inputs", op,
                          "%s is too large", text);
+    if (s.n > INT32_MAX / (s.h * s.w) || s.n > INT32_MAX / (s.oh * s.ow))
+        return limn_too_large(device, op, &in[0]);
     p->out_count = 1;
     p->out[0] = limn_desc_make(LIMN_F32, 4, s.n, s.oh, s.ow, s.c);
     const double inputs = (double)limn_desc_count(&in[0]);

@@ -27,12 +27,13 @@ static limn_status plan(limn_device *device, const void *params, const limn_desc
     if (status != LIMN_OK)
         return status;
     const int64_t *dim = in[0].dim;
-    if (dim[1] > MOST || dim[2] > MOST || dim[0] > INT32_MAX / (dim[1] * dim[2]) ||
-        dim[0] > INT32_MAX / (q->height * q->width) || dim[3] > INT32_MAX / 4)
+    if (dim[1] > MOST || dim[2] > MOST || dim[3] > INT32_MAX / 4)
         return limn_fail(limn_device_context(device), LIMN_BAD_USAGE, "bad inputs",
                          "resize_bilinear", "%s to %lld x %lld is too large",
                          limn_desc_text(&in[0], text, sizeof text), (long long)q->height,
                          (long long)q->width);
+    if (dim[0] > INT32_MAX / (dim[1] * dim[2]) || dim[0] > INT32_MAX / (q->height * q->width))
+        return limn_too_large(device, "resize_bilinear", &in[0]);
     p->out_count = 1;
     p->out[0] = limn_desc_make(LIMN_F32, 4, dim[0], q->height, q->width, dim[3]);
     const double inputs = (double)limn_desc_count(&in[0]);

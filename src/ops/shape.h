@@ -114,14 +114,22 @@ static inline limn_cut limn_cut_rows(const limn_desc *x)
     return c;
 }
 
+/** A batch beyond the kernels' 32-bit counters.  The status is that of a full device, because the
+ *  remedy is the same: a smaller batch. */
+static inline limn_status limn_too_large(limn_device *device, const char *op, const limn_desc *in)
+{
+    char text[64];
+    return limn_fail(limn_device_context(device), LIMN_OUT_OF_DEVICE_MEMORY, "batch too large", op,
+                     "%s is beyond what the kernels can count",
+                     limn_desc_text(in, text, sizeof text));
+}
+
 /** Rows and channels must fit the kernels' 32-bit counters. */
 static inline limn_status limn_need_small(limn_device *device, const char *op, const limn_desc *in)
 {
-    char text[64];
     if (limn_desc_rows(in) <= INT32_MAX / 2 && limn_desc_channels(in) <= INT32_MAX / 4)
         return LIMN_OK;
-    return limn_fail(limn_device_context(device), LIMN_BAD_USAGE, "bad inputs", op,
-                     "input 0 is %s: too large", limn_desc_text(in, text, sizeof text));
+    return limn_too_large(device, op, in);
 }
 
 #endif
