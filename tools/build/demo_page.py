@@ -26,11 +26,12 @@ METHODS = [
      "Weighs the last convolution's channels by how much the score rises with each, and adds them "
      "up. Bright is where these channels speak for the predicted class."),
     ("occlusion", "Occlusion", "signed",
-     "Covers a small window at every place and notes how far the score falls. Red speaks for the "
-     "predicted class; blue speaks against it, because without it the score rises."),
+     "Covers a small window at every place with black, the colour of the background, and notes how "
+     "far the score falls. Red speaks for the predicted class; blue speaks against it: without it "
+     "the score rises."),
     ("rise", "RISE", "heat",
-     "Looks at the image through thousands of random masks and averages them, weighted by the "
-     "probability that is left. Bright is what has to stay visible."),
+     "Looks at the image through thousands of random masks, black where they hide it, and averages "
+     "the masks, weighted by the probability that is left. Bright is what has to stay visible."),
 ]
 
 STYLE = """
@@ -224,7 +225,8 @@ of them rests its answer on.</p>
 <h2>How well they do</h2>{results(folder, images)}
 <h2>How to read the maps</h2>{legend()}
 <p class=soft style="margin-top:16px">Each map explains the class that the model predicted, right or
-wrong, and uses its own range of colours: compare where the colour lies, not how strong it is.</p>
+wrong, and uses its own range of colours: compare where the colour lies, not how strong it is. The
+images were chosen so that all ten classes and some mistakes are among them.</p>
 <h2>{last - first} images of the test set</h2>{rows}
 <footer><p>Made by <code>tools/demo</code> of limn. Images: Fashion-MNIST, © 2017 Zalando SE, MIT licence.
 The raw maps lie beside this page: <code>maps-ce/METHOD.npy</code> and
