@@ -60,8 +60,8 @@ static limn_status check_range(const work *w)
     const limn_targets *t = &w->targets->set;
     if (t->first < 0 || t->count < 1 || t->first > w->data->count - t->count)
         return limn_fail(w->ctx, LIMN_BAD_USAGE, "index out of range", w->data->path,
-                         "images %lld to %lld of %lld", (long long)t->first,
-                         (long long)(t->first + t->count - 1), (long long)w->data->count);
+                         "%lld images from number %lld on, of %lld", (long long)t->count,
+                         (long long)t->first, (long long)w->data->count);
     if (p->kind == LIMN_TARGET_CLASS && (p->class_index < 0 || p->class_index >= w->class_count))
         return limn_fail(w->ctx, LIMN_BAD_USAGE, "class out of range", NULL,
                          "class %d, there are %d classes, from 0", p->class_index, w->class_count);

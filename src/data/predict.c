@@ -146,12 +146,12 @@ static limn_status predict_fitting(limn_model *m, const limn_dataset *data,
 limn_status limn_predict(limn_model *m, const limn_dataset *data, const limn_predict_params *wanted)
 {
     limn_predict_params params = *wanted;
-    if (params.count == 0)
+    if (params.count == 0 && params.first >= 0)
         params.count = data->count - params.first;
     if (params.first < 0 || params.count < 1 || params.first > data->count - params.count)
         return limn_fail(m->ctx, LIMN_BAD_USAGE, "index out of range", data->path,
-                         "images %lld to %lld of %lld", (long long)params.first,
-                         (long long)(params.first + params.count - 1), (long long)data->count);
+                         "%lld images from number %lld on, of %lld", (long long)params.count,
+                         (long long)params.first, (long long)data->count);
     if (params.batch < 0)
         return limn_fail(m->ctx, LIMN_BAD_USAGE, "bad batch", data->path, "%lld is below 0",
                          (long long)params.batch);

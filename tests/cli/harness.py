@@ -23,7 +23,7 @@ class Suite:
         self.passed = self.failed = 0
         self.folder = tempfile.mkdtemp(prefix="limn-test-")
 
-    def run(self, *arguments, env=None, stdout=subprocess.PIPE, timeout=60, program=None,
+    def run(self, *arguments, env=None, stdout=subprocess.PIPE, timeout=120, program=None,
             preexec=None):
         """Runs the program; env adds variables, or removes those that are None."""
         variables = dict(os.environ, NO_COLOR="1")

@@ -87,6 +87,18 @@ def floats(shape, value=0.0):
     return arrays.Array(shape, array.array("f", [value] * size))
 
 
+def test_good_input(t):
+    """The same commands without a fault succeed, and fill the caches that the others need."""
+    r = t.run("doctor", "-q", timeout=500)
+    t.check("doctor", r.code == 0, r)
+    os.makedirs(t.out)
+    for name, line in t.commands().items():
+        r = t.run(*[str(a).replace("OUT", t.out) for a in line], timeout=500)
+        t.check(f"{name}: works", r.code == 0 and r.out.startswith("{") and os.listdir(t.out), r)
+        shutil.rmtree(t.out)
+        os.mkdir(t.out)
+
+
 def test_files_that_cannot_be_read(t):
     """Missing, a folder, empty, noise, cut off: as a model and as data."""
     with open(t.model, "rb") as file:
@@ -294,7 +306,7 @@ def main():
     t = BadInput()
     if not t.has_device():
         t.skip("models need an OpenCL device")
-    for test in (test_files_that_cannot_be_read, test_data_that_does_not_fit,
+    for test in (test_good_input, test_files_that_cannot_be_read, test_data_that_does_not_fit,
                  test_weights_that_do_not_fit, test_numbers_out_of_range,
                  test_places_that_cannot_be_written, test_names_that_are_no_text, test_full_disk,
                  test_little_memory):
