@@ -23,3 +23,9 @@ kernel void diverge(global int *a)
         barrier(CLK_LOCAL_MEM_FENCE);
     a[get_global_id(0)] = 1;
 }
+
+kernel void unwritten(global int *a)
+{
+    local int shared[4];
+    a[get_global_id(0)] = shared[get_local_id(0)];
+}
