@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "device/select.h"
+#include "device/tuning.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -166,6 +167,7 @@ void limn_device_close(limn_device **handle)
     if (device->queue)
         device->cl.Finish(limn_device_queue(device));
     limn_timing_free(device);
+    limn_tuning_free(device);
     limn_programs_free(device);
     limn_pool_free(device);
     if (device->timed_queue)

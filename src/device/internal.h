@@ -31,6 +31,7 @@ bool limn_has_word(const char *list, const char *word);
 typedef struct limn_program limn_program;       /* program.c */
 typedef struct limn_kernel limn_kernel;         /* program.c */
 typedef struct limn_free_block limn_free_block; /* buffer.c */
+typedef struct limn_tuning limn_tuning;         /* tuning.c */
 
 typedef struct limn_timed_launch {
     const limn_kernel *kernel;
@@ -57,6 +58,7 @@ struct limn_device {
     size_t launch_count, launch_capacity;
     limn_kernel_time *times;
     size_t time_count;
+    limn_tuning *tuning; /* NULL until something is asked of it */
 };
 
 /* Records an OpenCL failure in words; `status` as limn_cl_status gives it. */

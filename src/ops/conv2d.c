@@ -81,27 +81,74 @@ static const char *size_fault(const limn_desc *t)
     return pixels * (double)t->dim[0] > most ? "the batch has more than 2^31 pixels" : NULL;
 }
 
-static const conv2d_impl *choose(limn_device *device, const conv2d_params *p, const conv2d_shape *s,
-                                 conv2d_direction direction)
+/* ---- which implementation ------------------------------------------------------------------- */
+
+static const char *const directions[] = {"forward", "data", "filter", NULL};
+
+static const char *impl_name(int which)
 {
-    if (p->impl > 0)
-        return implementations[p->impl - 1];
-    const limn_device_limits *limits = limn_device_get_limits(device);
-    int i = 0;
-    while (i < IMPL_COUNT - 1 && implementations[i]->accepts(limits, s, direction))
-        i++;
-    return implementations[i];
+    return implementations[which]->name;
 }
+
+/* Channels, filters and steps as they are, output pixels of an image by powers of two. */
+static void shape_class(const limn_choice_case *c, char *text, size_t size)
+{
+    const conv2d_shape s = make_shape(c->params, c->in, c->in_count);
+    int log2_pixels = 0;
+    for (int64_t pixels = (int64_t)s.h.out * s.w.out; pixels > 1; pixels /= 2)
+        log2_pixels++;
+    snprintf(text, size, "c%d k%d f%dx%d s%dx%d d%dx%d g%d p%d", s.cg, s.kg, s.h.kernel, s.w.kernel,
+             s.h.stride, s.w.stride, s.h.dilation, s.w.dilation, s.groups, log2_pixels);
+}
+
+/* The plain form, and on a CPU device the one for GPUs: worth a try where nothing before serves. */
+static bool is_last_resort(const limn_device_limits *limits, int which)
+{
+    return implementations[which] == &conv2d_plain ||
+           (limits->is_cpu && implementations[which] == &conv2d_local);
+}
+
+static void refusal(const limn_choice_case *c, int direction, int which, bool forced, char *why,
+                    size_t size)
+{
+    const limn_device_limits *limits = limn_device_get_limits(c->device);
+    const conv2d_shape s = make_shape(c->params, c->in, c->in_count);
+    const conv2d_direction d = (conv2d_direction)direction;
+    const char *reason = implementations[which]->accepts(limits, &s, d);
+    if (!forced && is_last_resort(limits, which))
+        for (int i = 0; i < which && !reason; i++)
+            if (!implementations[i]->accepts(limits, &s, d))
+                reason = "it is for shapes that nothing else serves here";
+    snprintf(why, size, "%s", reason ? reason : "");
+}
+
+static double bound(const limn_choice_case *c, int direction, int which)
+{
+    const conv2d_shape s = make_shape(c->params, c->in, c->in_count);
+    const double pixels = (double)s.n * s.h.out * s.w.out;
+    const double terms[] = {(double)s.cg * s.taps, (double)s.kg * s.taps, pixels};
+    return implementations[which]->growth * limn_op_sum_bound(terms[direction]);
+}
+
+static const limn_op_choices choices = {
+    .directions = directions,
+    .count = IMPL_COUNT,
+    .name = impl_name,
+    .shape = shape_class,
+    .refusal = refusal,
+    .bound = bound,
+};
 
 static size_t larger(size_t a, size_t b)
 {
     return a > b ? a : b;
 }
 
-static size_t scratch_of(limn_device *device, const conv2d_params *p, const conv2d_shape *s,
+static size_t scratch_of(limn_device *device, const limn_op_plan *plan, const conv2d_shape *s,
                          conv2d_direction direction)
 {
-    return choose(device, p, s, direction)->scratch(limn_device_get_limits(device), s, direction);
+    return implementations[plan->choice[direction]]->scratch(limn_device_get_limits(device), s,
+                                                             direction);
 }
 
 static limn_status plan(limn_device *device, const void *params, const limn_desc *in, int in_count,
@@ -132,9 +179,12 @@ static limn_status plan(limn_device *device, const void *params, const limn_desc
             return limn_fail(ctx, LIMN_BAD_USAGE, "bad convolution", where,
                              "implementation %d (%s) declines: %s", (int)p->impl, impl->name, why);
     }
-    out->forward_scratch = scratch_of(device, p, &s, CONV2D_FORWARD);
-    out->backward_scratch =
-        larger(scratch_of(device, p, &s, CONV2D_DATA), scratch_of(device, p, &s, CONV2D_FILTER));
+    const limn_choice_case c = {device, params, in, in_count};
+    for (int d = CONV2D_FORWARD; d <= CONV2D_FILTER; d++)
+        out->choice[d] = p->impl > 0 ? (int)p->impl - 1 : limn_op_choose("conv2d", &choices, &c, d);
+    out->forward_scratch = scratch_of(device, out, &s, CONV2D_FORWARD);
+    out->backward_scratch = larger(scratch_of(device, out, &s, CONV2D_DATA),
+                                   scratch_of(device, out, &s, CONV2D_FILTER));
     if (s.bias)
         out->backward_scratch =
             larger(out->backward_scratch, sizeof(float) * BIAS_SLICES * (size_t)in[1].dim[0]);
@@ -169,7 +219,7 @@ static limn_status forward(const limn_op_run *r)
         .result = r->out[0]->buffer,
         .scratch = r->scratch,
     };
-    return choose(r->device, r->params, &s, CONV2D_FORWARD)->run(&call, CONV2D_FORWARD);
+    return implementations[r->plan->choice[CONV2D_FORWARD]]->run(&call, CONV2D_FORWARD);
 }
 
 static limn_status bias_gradient(const limn_op_run *r, const conv2d_shape *s)
@@ -191,7 +241,7 @@ static limn_status bias_gradient(const limn_op_run *r, const conv2d_shape *s)
 static limn_status backward(const limn_op_run *r)
 {
     const conv2d_shape s = shape_of_run(r);
-    static const conv2d_direction directions[2] = {CONV2D_DATA, CONV2D_FILTER};
+    static const conv2d_direction gradients[2] = {CONV2D_DATA, CONV2D_FILTER};
     for (int i = 0; i < 2; i++) {
         if (!r->grad_in[i])
             continue;
@@ -205,7 +255,7 @@ static limn_status backward(const limn_op_run *r)
             .scratch = r->scratch,
         };
         const limn_status status =
-            choose(r->device, r->params, &s, directions[i])->run(&call, directions[i]);
+            implementations[r->plan->choice[gradients[i]]]->run(&call, gradients[i]);
         if (status != LIMN_OK)
             return status;
     }
@@ -283,4 +333,5 @@ const limn_op limn_op_conv2d = {
     .backward_reference = backward_reference,
     .example = &example,
     .bench = bench,
+    .choices = &choices,
 };

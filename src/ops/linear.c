@@ -52,24 +52,69 @@ static void why_not(const limn_device_limits *limits, form f, bool forced, char 
         snprintf(why, size, "local memory is ordinary memory here");
 }
 
-static limn_status choose(limn_device *device, const linear_params *params, form *out)
+static const form order[] = {CPU, CLBLAST, GPU, PLAIN};
+enum { FORM_COUNT = sizeof order / sizeof *order };
+
+static const char *const directions[] = {"forward", "data", "filter", NULL};
+
+static const char *form_name(int which)
 {
-    static const form order[] = {CPU, CLBLAST, GPU, PLAIN};
-    const limn_device_limits *limits = limn_device_get_limits(device);
-    char why[128];
-    if (params->impl != AUTO) {
-        *out = (form)params->impl;
-        why_not(limits, *out, true, why, sizeof why);
-        if (!why[0])
-            return LIMN_OK;
-        return limn_fail(limn_device_context(device), LIMN_BAD_USAGE, "bad parameter", "linear",
-                         "impl=%d does not run here: %s", (int)*out, why);
+    static const char *const names[] = {"", "plain", "cpu", "gpu", "clblast"};
+    return names[order[which]];
+}
+
+static void shape_class(const limn_choice_case *c, char *text, size_t size)
+{
+    snprintf(text, size, "c%lld k%lld", (long long)c->in[1].dim[1], (long long)c->in[1].dim[0]);
+}
+
+static void refusal(const limn_choice_case *c, int direction, int which, bool forced, char *why,
+                    size_t size)
+{
+    const limn_device_limits *limits = limn_device_get_limits(c->device);
+    why_not(limits, order[which], forced, why, size);
+    if (forced || order[which] != PLAIN)
+        return;
+    for (int i = 0; i < which; i++) {
+        char others[128];
+        refusal(c, direction, i, false, others, sizeof others);
+        if (!others[0])
+            snprintf(why, size, "it is for devices that nothing else serves");
     }
-    for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
-        *out = order[i];
-        why_not(limits, *out, false, why, sizeof why);
-        if (!why[0])
-            break;
+}
+
+static double bound(const limn_choice_case *c, int direction, int which)
+{
+    const int64_t terms[] = {c->in[1].dim[1], c->in[1].dim[0], c->in[0].dim[0]};
+    (void)which;
+    return limn_op_sum_bound((double)terms[direction]);
+}
+
+static const limn_op_choices choices = {
+    .directions = directions,
+    .count = FORM_COUNT,
+    .name = form_name,
+    .shape = shape_class,
+    .refusal = refusal,
+    .bound = bound,
+};
+
+/* Of all three directions, as places in `order`. */
+static limn_status choose(const limn_choice_case *c, int choice[LIMN_OP_MAX_CHOICES])
+{
+    const int64_t impl = ((const linear_params *)c->params)->impl;
+    char why[128] = "";
+    if (impl != AUTO)
+        why_not(limn_device_get_limits(c->device), (form)impl, true, why, sizeof why);
+    if (why[0])
+        return limn_fail(limn_device_context(c->device), LIMN_BAD_USAGE, "bad parameter", "linear",
+                         "impl=%d does not run here: %s", (int)impl, why);
+    for (int d = 0; directions[d]; d++) {
+        choice[d] = 0;
+        while (impl != AUTO && (int64_t)order[choice[d]] != impl)
+            choice[d]++;
+        if (impl == AUTO)
+            choice[d] = limn_op_choose("linear", &choices, c, d);
     }
     return LIMN_OK;
 }
@@ -99,16 +144,16 @@ static limn_status check_inputs(limn_device *device, const limn_desc *in, int in
 static limn_status plan(limn_device *device, const void *params, const limn_desc *in, int in_count,
                         limn_op_plan *p)
 {
-    form f;
+    const limn_choice_case choice_case = {device, params, in, in_count};
     limn_status status = check_inputs(device, in, in_count);
     if (status == LIMN_OK)
-        status = choose(device, params, &f);
+        status = choose(&choice_case, p->choice);
     if (status != LIMN_OK)
         return status;
     const int64_t n = in[0].dim[0], c = in[0].dim[1], k = in[1].dim[0];
     p->out_count = 1;
     p->out[0] = limn_desc_make(LIMN_F32, 2, n, k, 0, 0);
-    if (f == CPU)
+    if (order[p->choice[1]] == CPU || order[p->choice[2]] == CPU)
         p->backward_scratch = (size_t)((c + KB - 1) / KB * KB * (k > n ? k : n)) * sizeof(float);
     p->flops = 2.0 * (double)n * (double)c * (double)k;
     p->bytes = 4.0 * ((double)n * (double)c + (double)k * (double)c + (double)n * (double)k);
@@ -165,12 +210,9 @@ static limn_status multiply_clblast(limn_device *device, const product *g)
     return limn_gemm_run(device, &gemm);
 }
 
-static limn_status multiply(const limn_op_run *run, const product *g)
+static limn_status multiply(const limn_op_run *run, const product *g, int direction)
 {
-    form f;
-    const limn_status status = choose(run->device, run->params, &f);
-    if (status != LIMN_OK)
-        return status;
+    const form f = order[run->plan->choice[direction]];
     if (f == CPU)
         return multiply_cpu(run->device, g, run->scratch);
     if (f == CLBLAST)
@@ -205,7 +247,7 @@ static limn_status forward(const limn_op_run *r)
                        .bp = c,
                        .bias = r->in_count > 2 ? r->in[2]->buffer : NULL,
                        .z = r->out[0]->buffer};
-    return multiply(r, &y);
+    return multiply(r, &y, 0);
 }
 
 /* dx = dy w, dw = dy^T x, dbias = sum of dy over n. */
@@ -225,7 +267,7 @@ static limn_status backward(const limn_op_run *r)
                             .br = c,
                             .bp = 1,
                             .z = r->grad_in[0]->buffer};
-        status = multiply(r, &dx);
+        status = multiply(r, &dx, 1);
     }
     if (status == LIMN_OK && r->grad_in[1]) {
         const product dw = {.m = k,
@@ -238,7 +280,7 @@ static limn_status backward(const limn_op_run *r)
                             .br = c,
                             .bp = 1,
                             .z = r->grad_in[1]->buffer};
-        status = multiply(r, &dw);
+        status = multiply(r, &dw, 2);
     }
     if (status == LIMN_OK && r->grad_in[2])
         status =
@@ -311,4 +353,5 @@ const limn_op limn_op_linear = {
     .backward_reference = backward_reference,
     .example = &example,
     .bench = bench,
+    .choices = &choices,
 };

@@ -9,7 +9,7 @@
 
 #include "tensor/tensor.h"
 
-enum { LIMN_OP_MAX_IN = 8, LIMN_OP_MAX_OUT = 3, LIMN_OP_MAX_SAVED = 3 };
+enum { LIMN_OP_MAX_IN = 8, LIMN_OP_MAX_OUT = 3, LIMN_OP_MAX_SAVED = 3, LIMN_OP_MAX_CHOICES = 3 };
 
 /* ---- parameters ---------------------------------------------------------------------------- */
 
@@ -40,7 +40,46 @@ typedef struct limn_op_plan {
     size_t backward_scratch;
     double flops, bytes; /**< of forward: arithmetic, least memory traffic */
     double backward_flops, backward_bytes;
+    int choice[LIMN_OP_MAX_CHOICES]; /**< of an op with `choices`: which serves each direction */
 } limn_op_plan;
+
+/* ---- several implementations of one op ------------------------------------------------------- */
+
+/** What a choice is made for. */
+typedef struct limn_choice_case {
+    limn_device *device;
+    const void *params;
+    const limn_desc *in; /**< dimension 0 of in[0] is the batch */
+    int in_count;
+} limn_choice_case;
+
+/** An op with several implementations, numbered from 0, the best guess first, the plain form, which
+ *  serves every case, last.  Direction 0 is forward, direction i the gradient of input i - 1. */
+typedef struct limn_op_choices {
+    const char *const *directions; /**< names; ends with NULL */
+    int count;
+    const char *(*name)(int which);
+    /** Writes the class of shapes that share a choice: printable, below LIMN_TUNING_SHAPE bytes,
+     *  without the batch. */
+    void (*shape)(const limn_choice_case *c, char *text, size_t size);
+    /** Writes why one does not serve a case, "" where it does.  Unless `forced`, also why it is not
+     *  worth a try there: it is made for another kind of device. */
+    void (*refusal)(const limn_choice_case *c, int direction, int which, bool forced, char *why,
+                    size_t size);
+    /** Largest |result - plain form's| over largest |plain form's| on values uniform in [-1, 1). */
+    double (*bound)(const limn_choice_case *c, int direction, int which);
+} limn_op_choices;
+
+/** What serves a direction: what a plan or the tuner says, where that serves the case, else the
+ *  first that is worth a try. */
+int limn_op_choose(const char *op, const limn_op_choices *choices, const limn_choice_case *c,
+                   int direction);
+/** The latter alone. */
+int limn_op_preset(const limn_op_choices *choices, const limn_choice_case *c, int direction);
+/** Error of a sum of `terms` products of such values in single precision, and of another order of
+ *  it, in the measure of `bound`: (16 + 4 sqrt(terms)) 2^-24.  Rounding errors of a sum add up like
+ *  a random walk, and so does the sum itself. */
+double limn_op_sum_bound(double terms);
 
 /* ---- one execution -------------------------------------------------------------------------- */
 
@@ -88,12 +127,12 @@ typedef struct limn_op {
     size_t params_size;
     const limn_param_spec *params; /**< ends with a NULL name; NULL where there is none */
     int min_in, max_in;
-    unsigned backward_in;    /**< bit i: backward reads the value of input i */
-    unsigned backward_out;   /**< bit i: backward reads the value of output i */
-    unsigned differentiable; /**< bit i: input i can have a gradient; 0: no backward */
-    unsigned updates;        /**< bit i: forward changes input i in place */
+    unsigned backward_in;     /**< bit i: backward reads the value of input i */
+    unsigned backward_out;    /**< bit i: backward reads the value of output i */
+    unsigned differentiable;  /**< bit i: input i can have a gradient; 0: no backward */
+    unsigned updates;         /**< bit i: forward changes input i in place */
     unsigned passes_gradient; /**< bit i: the gradient of input i is that of output 0, unchanged */
-    bool in_place;           /**< out[0] may be the tensor in[0] */
+    bool in_place;            /**< out[0] may be the tensor in[0] */
     /** Checks inputs and parameters and fills the plan.  LIMN_BAD_USAGE with the reason where they
      *  do not fit. */
     limn_status (*plan)(limn_device *device, const void *params, const limn_desc *in, int in_count,
@@ -107,9 +146,10 @@ typedef struct limn_op {
     void (*fill)(const void *params, const limn_desc *in, int in_count, int which, double *values,
                  double (*draw)(void *state), void *state);
     const limn_op_example *example;
-    /** Shapes of real work for benchmarks, their `tolerance` unused; ends with NULL `params`.  NULL:
+    /** Shapes of real work for benchmarks, their `tolerance` unused; ends with NULL `params`. NULL:
      *  the op is not benched. */
     const limn_op_example *bench;
+    const limn_op_choices *choices; /**< NULL: there is one way only */
 } limn_op;
 
 /** All ops, in the order of meson.build. */

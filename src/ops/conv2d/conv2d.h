@@ -50,6 +50,7 @@ typedef struct conv2d_impl {
     size_t (*scratch)(const limn_device_limits *limits, const conv2d_shape *shape,
                       conv2d_direction direction);
     limn_status (*run)(const conv2d_call *call, conv2d_direction direction);
+    double growth; /**< of rounding errors, as a multiple of limn_op_sum_bound: 1 for plain sums */
 } conv2d_impl;
 
 extern const conv2d_impl conv2d_plain; /**< any shape, one work-item an element */

@@ -145,4 +145,4 @@ static limn_status local_run(const conv2d_call *call, conv2d_direction direction
     return direction == CONV2D_FILTER ? run_filter(call) : run_classes(call, direction);
 }
 
-const conv2d_impl conv2d_local = {"local", local_accepts, local_scratch, local_run};
+const conv2d_impl conv2d_local = {"local", local_accepts, local_scratch, local_run, 1};

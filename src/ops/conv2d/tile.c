@@ -168,4 +168,4 @@ static limn_status tile_run(const conv2d_call *call, conv2d_direction direction)
     return direction == CONV2D_FILTER ? run_filter(call) : run_tiles(call, direction);
 }
 
-const conv2d_impl conv2d_tile = {"tile", tile_accepts, tile_scratch, tile_run};
+const conv2d_impl conv2d_tile = {"tile", tile_accepts, tile_scratch, tile_run, 1};
