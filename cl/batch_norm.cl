@@ -1,6 +1,8 @@
 /* Batch normalisation over the R rows of [R][C], channels last:
- *   y = (x - mean[c]) * inverse[c] * weight[c] + bias[c],   inverse = 1 / sqrt(variance + eps)
- * with the batch's mean and biased variance (training) or the running ones.
+ *   v = (x - mean[c]) * inverse[c] * weight[c] + bias[c],   inverse = 1 / sqrt(variance + eps)
+ * with the batch's mean and biased variance (training) or the running ones, and
+ *   y = v + residual, y = max(v, 0) or y = max(v + residual, 0)
+ * where those are asked for.  A NaN stays one through the maximum.
  *
  * Rows are cut into `chunks` runs of L (the last may be shorter).  The sums of a chunk are stored
  * in part [chunks][2][C] and added in the order of the chunks, so results repeat bit by bit.
@@ -110,11 +112,13 @@ __kernel void batch_norm_running_finish(int C, float eps,
     store_lanes(1.0f / sqrt(load_lanes(running_var + c, valid) + eps), inverse_out + c, valid);
 }
 
-__kernel void batch_norm_forward(int R, int C, int L, int chunks, __global const float *restrict x,
+__kernel void batch_norm_forward(int R, int C, int L, int chunks, int has_residual, int relu,
+                                 __global const float *restrict x,
                                  __global const float *restrict weight,
                                  __global const float *restrict bias,
                                  __global const float *restrict mean,
-                                 __global const float *restrict inverse, __global float *restrict y)
+                                 __global const float *restrict inverse,
+                                 __global const float *restrict residual, __global float *restrict y)
 {
     const int c = (int)get_global_id(0) * NB * V, g = get_global_id(1);
     if (c >= C || g >= chunks)
@@ -134,34 +138,55 @@ __kernel void batch_norm_forward(int R, int C, int L, int chunks, __global const
         for (int j = 0; j < NB; j++) {
             const size_t i = first + (size_t)r * C + j * V;
             const int valid = C - c - j * V;
-            store_lanes(fma(load_lanes(x + i, valid) - m[j], scale[j], b[j]), y + i, valid);
+            lanes v = fma(load_lanes(x + i, valid) - m[j], scale[j], b[j]);
+            if (has_residual)
+                v += load_lanes(residual + i, valid);
+            if (relu)
+                v = choose_lanes(v < 0.0f, 0.0f, v);
+            store_lanes(v, y + i, valid);
         }
 }
 
-/* part[g][0] = sum of dy over chunk g, part[g][1] = sum of dy * (x - mean) * inverse. */
-__kernel void
-batch_norm_chunk_sums(int R, int C, int L, int chunks, __global const float *restrict x,
-                      __global const float *restrict dy, __global const float *restrict mean,
-                      __global const float *restrict inverse, __global float *restrict part)
+/* What the backward kernels take for dy: where y is a maximum with 0, dy counts only where y > 0.
+ * mask 0: no maximum; 1: y is read; 2: y is computed once more, from x, as forward did. */
+
+/* part[g][0] = sum of masked dy over chunk g, part[g][1] = sum of it * (x - mean) * inverse.
+ * The masked dy goes to `masked` too, where that is not 0: the gradient of the residual. */
+void batch_norm_sums_to(int R, int C, int L, int chunks, int mask, __global const float *x,
+                        __global const float *dy, __global const float *y,
+                        __global const float *weight, __global const float *bias,
+                        __global const float *mean, __global const float *inverse,
+                        __global float *part, __global float *masked)
 {
     const int c = (int)get_global_id(0) * NB * V, g = get_global_id(1);
     if (c >= C || g >= chunks)
         return;
     const int rows = min(L, R - g * L);
     const size_t first = (size_t)g * L * C + c;
-    lanes m[NB], s[NB], t[NB];
+    lanes m[NB], b[NB], scale[NB], s[NB], t[NB];
 #pragma unroll
     for (int j = 0; j < NB; j++) {
-        m[j] = load_lanes(mean + c + j * V, C - c - j * V);
+        const int at = c + j * V, valid = C - at;
+        m[j] = load_lanes(mean + at, valid);
+        b[j] = load_lanes(bias + at, valid);
+        scale[j] = load_lanes(inverse + at, valid) * load_lanes(weight + at, valid);
         s[j] = t[j] = 0.0f;
     }
     for (int r = 0; r < rows; r++)
 #pragma unroll
         for (int j = 0; j < NB; j++) {
             const size_t i = first + (size_t)r * C + j * V;
-            const lanes d = load_lanes(dy + i, C - c - j * V);
+            const int valid = C - c - j * V;
+            const lanes from_mean = load_lanes(x + i, valid) - m[j];
+            lanes d = load_lanes(dy + i, valid);
+            if (mask == 1)
+                d = choose_lanes(load_lanes(y + i, valid) > 0.0f, d, 0.0f);
+            if (mask == 2)
+                d = choose_lanes(fma(from_mean, scale[j], b[j]) > 0.0f, d, 0.0f);
             s[j] += d;
-            t[j] = fma(d, load_lanes(x + i, C - c - j * V) - m[j], t[j]);
+            t[j] = fma(d, from_mean, t[j]);
+            if (masked)
+                store_lanes(d, masked + i, valid);
         }
     __global float *to = part + (size_t)g * 2 * C + c;
 #pragma unroll
@@ -170,6 +195,28 @@ batch_norm_chunk_sums(int R, int C, int L, int chunks, __global const float *res
         store_lanes(s[j], to + j * V, valid);
         store_lanes(t[j] * load_lanes(inverse + c + j * V, valid), to + C + j * V, valid);
     }
+}
+
+__kernel void
+batch_norm_chunk_sums(int R, int C, int L, int chunks, int mask, __global const float *restrict x,
+                      __global const float *restrict dy, __global const float *restrict y,
+                      __global const float *restrict weight, __global const float *restrict bias,
+                      __global const float *restrict mean, __global const float *restrict inverse,
+                      __global float *restrict part)
+{
+    batch_norm_sums_to(R, C, L, chunks, mask, x, dy, y, weight, bias, mean, inverse, part, 0);
+}
+
+__kernel void
+batch_norm_chunk_sums_masked(int R, int C, int L, int chunks, int mask,
+                             __global const float *restrict x, __global const float *restrict dy,
+                             __global const float *restrict y, __global const float *restrict weight,
+                             __global const float *restrict bias,
+                             __global const float *restrict mean,
+                             __global const float *restrict inverse, __global float *restrict part,
+                             __global float *restrict masked)
+{
+    batch_norm_sums_to(R, C, L, chunks, mask, x, dy, y, weight, bias, mean, inverse, part, masked);
 }
 
 /* Adds the chunks into sums [2][C], which lies behind part: sums[0] = sum of dy (the gradient of
@@ -191,13 +238,15 @@ __kernel void batch_norm_sums_finish(int C, int chunks, __global float *restrict
 }
 
 /* dx = weight * inverse * (dy - sums[0] / R - normalised x * sums[1] / R), training;
- * dx = weight * inverse * dy otherwise (x and part are not read).  part: as
+ * dx = weight * inverse * dy otherwise (part is not read), with the masked dy.  part: as
  * batch_norm_sums_finish leaves it. */
 __kernel void
-batch_norm_backward(int R, int C, int L, int chunks, int train, __global const float *restrict x,
-                    __global const float *restrict dy, __global const float *restrict weight,
-                    __global const float *restrict mean, __global const float *restrict inverse,
-                    __global const float *restrict part, __global float *restrict dx)
+batch_norm_backward(int R, int C, int L, int chunks, int train, int mask,
+                    __global const float *restrict x, __global const float *restrict dy,
+                    __global const float *restrict y, __global const float *restrict weight,
+                    __global const float *restrict bias, __global const float *restrict mean,
+                    __global const float *restrict inverse, __global const float *restrict part,
+                    __global float *restrict dx)
 {
     const int c = (int)get_global_id(0) * NB * V, g = get_global_id(1);
     if (c >= C || g >= chunks)
@@ -205,12 +254,13 @@ batch_norm_backward(int R, int C, int L, int chunks, int train, __global const f
     const int rows = min(L, R - g * L);
     const size_t first = (size_t)g * L * C + c;
     __global const float *sums = part + (size_t)chunks * 2 * C;
-    lanes m[NB], scale[NB], mean_dy[NB], slope[NB];
+    lanes m[NB], b[NB], scale[NB], mean_dy[NB], slope[NB];
 #pragma unroll
     for (int j = 0; j < NB; j++) {
         const int at = c + j * V, valid = C - at;
         const lanes inv = load_lanes(inverse + at, valid);
         m[j] = load_lanes(mean + at, valid);
+        b[j] = load_lanes(bias + at, valid);
         scale[j] = inv * load_lanes(weight + at, valid);
         mean_dy[j] = slope[j] = 0.0f;
         if (train) {
@@ -223,9 +273,57 @@ batch_norm_backward(int R, int C, int L, int chunks, int train, __global const f
         for (int j = 0; j < NB; j++) {
             const size_t i = first + (size_t)r * C + j * V;
             const int valid = C - c - j * V;
+            lanes from_mean = 0.0f;
+            if (train || mask == 2)
+                from_mean = load_lanes(x + i, valid) - m[j];
             lanes d = load_lanes(dy + i, valid);
+            if (mask == 1)
+                d = choose_lanes(load_lanes(y + i, valid) > 0.0f, d, 0.0f);
+            if (mask == 2)
+                d = choose_lanes(fma(from_mean, scale[j], b[j]) > 0.0f, d, 0.0f);
             if (train)
-                d = fma(m[j] - load_lanes(x + i, valid), slope[j], d - mean_dy[j]);
+                d = fma(-from_mean, slope[j], d - mean_dy[j]);
             store_lanes(d * scale[j], dx + i, valid);
         }
+}
+
+/* Running statistics and a residual: dx = weight * inverse * masked dy, masked = masked dy.  x is
+ * not read. */
+__kernel void
+batch_norm_backward_masked(int R, int C, int L, int chunks, int mask,
+                           __global const float *restrict dy, __global const float *restrict y,
+                           __global const float *restrict weight,
+                           __global const float *restrict inverse, __global float *restrict masked,
+                           __global float *restrict dx)
+{
+    const int c = (int)get_global_id(0) * NB * V, g = get_global_id(1);
+    if (c >= C || g >= chunks)
+        return;
+    const int rows = min(L, R - g * L);
+    const size_t first = (size_t)g * L * C + c;
+    lanes scale[NB];
+#pragma unroll
+    for (int j = 0; j < NB; j++)
+        scale[j] = load_lanes(inverse + c + j * V, C - c - j * V) *
+                   load_lanes(weight + c + j * V, C - c - j * V);
+    for (int r = 0; r < rows; r++)
+#pragma unroll
+        for (int j = 0; j < NB; j++) {
+            const size_t i = first + (size_t)r * C + j * V;
+            const int valid = C - c - j * V;
+            lanes d = load_lanes(dy + i, valid);
+            if (mask)
+                d = choose_lanes(load_lanes(y + i, valid) > 0.0f, d, 0.0f);
+            store_lanes(d, masked + i, valid);
+            store_lanes(d * scale[j], dx + i, valid);
+        }
+}
+
+/* masked = masked dy, where the gradient of the residual is all that is asked for. */
+__kernel void batch_norm_mask(long count, __global const float *restrict dy,
+                              __global const float *restrict y, __global float *restrict masked)
+{
+    const size_t i = get_global_id(0);
+    if (i < (size_t)count)
+        masked[i] = y[i] > 0.0f ? dy[i] : 0.0f;
 }

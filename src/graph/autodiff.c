@@ -91,7 +91,7 @@ static limn_status add_step(limn_graph *g, int index)
     for (int i = 0; i < apply.in_count; i++) {
         const limn_graph_node node = g->nodes[apply.in[i]];
         made[i] = -1;
-        if (apply.op->backward_in >> i & 1)
+        if (apply.plan.backward_in >> i & 1)
             limn_value_touch(g, node.value, at);
         if (!(apply.op->differentiable >> i & 1) || !node.carries_gradient)
             continue;
@@ -103,7 +103,7 @@ static limn_status add_step(limn_graph *g, int index)
     }
     for (int i = 0; i < apply.plan.out_count; i++) {
         const limn_graph_node *node = &g->nodes[apply.out[i]];
-        if (apply.op->backward_out >> i & 1)
+        if (apply.plan.backward_out >> i & 1)
             limn_value_touch(g, node->value, at);
         limn_value_touch(g, node->gradient, at);
         g->steps[at].grad_out[i] = node->gradient + 1;

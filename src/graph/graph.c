@@ -345,7 +345,9 @@ limn_status limn_graph_compile(limn_graph *g, limn_node root)
         return status;
     g->compiled = true;
     g->root = root;
-    status = add_forward(g);
+    status = limn_graph_rewrite(g);
+    if (status == LIMN_OK)
+        status = add_forward(g);
     if (status == LIMN_OK && root >= 0)
         status = limn_graph_add_backward(g);
     return status == LIMN_OK ? limn_graph_place(g) : status;

@@ -38,7 +38,8 @@ const limn_desc *limn_graph_desc(const limn_graph *g, limn_node node);
 /** Whether the node is the output of an op, not an input or an extern. */
 bool limn_graph_is_output(const limn_graph *g, limn_node node);
 
-/** Keeps the node's value (or its gradient) readable after a run. */
+/** Keeps the node's value (or its gradient) readable after a run.  Such a node is always computed;
+ *  others may vanish inside a fused op (rewrite.c). */
 limn_status limn_graph_keep(limn_graph *g, limn_node node);
 limn_status limn_graph_want_gradient(limn_graph *g, limn_node node);
 

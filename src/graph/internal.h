@@ -79,6 +79,8 @@ limn_status limn_graph_new_step(limn_graph *g, limn_step **out);
 /* Extends a value's life to step `at`. */
 void limn_value_touch(limn_graph *g, int value, int at);
 
+/* Replaces chains of ops by fused ones (rewrite.c). */
+limn_status limn_graph_rewrite(limn_graph *g);
 /* Appends the backward steps (autodiff.c). */
 limn_status limn_graph_add_backward(limn_graph *g);
 /* Gives every value a slot, allocates the slots, resolves the steps' tensors (memory.c). */

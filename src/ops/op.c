@@ -79,11 +79,8 @@ static limn_status parse_one(limn_context *ctx, const limn_op *op, const char *t
     return LIMN_OK;
 }
 
-limn_status limn_op_parse(limn_context *ctx, const limn_op *op, const char *text, void *params)
+limn_status limn_op_set(limn_context *ctx, const limn_op *op, const char *text, void *params)
 {
-    memset(params, 0, op->params_size);
-    for (const limn_param_spec *spec = op->params; spec && spec->name; spec++)
-        store(spec, spec->default_value, (uint64_t)spec->default_value, params);
     for (const char *at = text; *at;) {
         const size_t blanks = strspn(at, " "), length = strcspn(at + blanks, " ");
         at += blanks;
@@ -97,10 +94,29 @@ limn_status limn_op_parse(limn_context *ctx, const limn_op *op, const char *text
     return LIMN_OK;
 }
 
+limn_status limn_op_parse(limn_context *ctx, const limn_op *op, const char *text, void *params)
+{
+    memset(params, 0, op->params_size);
+    for (const limn_param_spec *spec = op->params; spec && spec->name; spec++)
+        store(spec, spec->default_value, (uint64_t)spec->default_value, params);
+    return limn_op_set(ctx, op, text, params);
+}
+
+void limn_op_inherit(const limn_op *to, void *to_params, const limn_op *from,
+                     const void *from_params)
+{
+    for (const limn_param_spec *spec = to->params; spec && spec->name; spec++) {
+        const limn_param_spec *same = find_spec(from, spec->name, strlen(spec->name));
+        if (same && same->type == spec->type) /* every type takes 8 bytes */
+            memcpy((char *)to_params + spec->offset, (const char *)from_params + same->offset,
+                   sizeof(int64_t));
+    }
+}
+
 limn_status limn_op_make_plan(limn_device *device, const limn_op *op, const void *params,
                               const limn_desc *in, int in_count, limn_op_plan *plan)
 {
-    *plan = (limn_op_plan){0};
+    *plan = (limn_op_plan){.backward_in = op->backward_in, .backward_out = op->backward_out};
     if (in_count < op->min_in || in_count > op->max_in)
         return limn_fail(limn_device_context(device), LIMN_BAD_USAGE, "bad inputs", op->name,
                          "%d given, it takes %d to %d", in_count, op->min_in, op->max_in);

@@ -38,7 +38,8 @@ typedef struct limn_op_plan {
     limn_desc saved[LIMN_OP_MAX_SAVED];
     size_t forward_scratch; /**< bytes, contents undefined at entry */
     size_t backward_scratch;
-    double flops, bytes; /**< of forward: arithmetic, least memory traffic */
+    unsigned backward_in, backward_out; /**< the row's, where plan does not clear bits of them */
+    double flops, bytes;                /**< of forward: arithmetic, least memory traffic */
     double backward_flops, backward_bytes;
     int choice[LIMN_OP_MAX_CHOICES]; /**< of an op with `choices`: which serves each direction */
 } limn_op_plan;
@@ -162,6 +163,12 @@ const limn_op *limn_op_find(const char *name);
 /** Parses "stride=2 pad=1" into a struct of op->params_size bytes, defaults first.  Names what is
  *  unknown, malformed or out of range: LIMN_BAD_USAGE. */
 limn_status limn_op_parse(limn_context *ctx, const limn_op *op, const char *text, void *params);
+
+/** Sets what the text names and leaves the rest of the struct. */
+limn_status limn_op_set(limn_context *ctx, const limn_op *op, const char *text, void *params);
+/** Gives `to` the values of those parameters that `from` has under the same name and type. */
+void limn_op_inherit(const limn_op *to, void *to_params, const limn_op *from,
+                     const void *from_params);
 
 /** Input count checked, then op->plan with all of it zeroed before. */
 limn_status limn_op_make_plan(limn_device *device, const limn_op *op, const void *params,
