@@ -1,4 +1,4 @@
-/* limn/bench.h: how fast a device runs single ops, training steps and inference.
+/* limn/bench.h: how fast a device runs single ops, training steps, inference and explanations.
  *
  * Every figure is a median of samples, each the mean of as many runs as fill about 10 ms, with the
  * device waited for at both ends.  A first run, which compiles kernels, is not counted.  Inputs are
@@ -15,10 +15,12 @@ extern "C" {
 
 /** When a measurement ends.  Zero-initialised members are the defaults. */
 typedef struct limn_bench_params {
-    double seconds; /**< time limit of one measurement, above 0; 0: 1 */
-    int samples;    /**< taken even when the time is up, up to 1000; 0: 5 */
-    double spread;  /**< a smaller spread of ten samples or more ends it early; 0: 0.02 */
-    uint64_t seed;  /**< of inputs and initial values */
+    double seconds;    /**< time limit of one measurement, above 0; 0: 1 */
+    int samples;       /**< taken even when the time is up, up to 1000; 0: 5 */
+    double spread;     /**< a smaller spread of ten samples or more ends it early; 0: 0.02 */
+    uint64_t seed;     /**< of inputs and initial values */
+    const char *cases; /**< of an op, in place of its own: parameters and inputs as a row's `shape`
+                            shows them, ";" between cases; NULL: its own */
 } limn_bench_params;
 
 /** A duration, measured again and again. */
@@ -53,14 +55,15 @@ typedef struct limn_bench_row {
     double flops; /**< arithmetic of one run */
     double
         bytes; /**< least memory traffic of one run: each input read, each output written, once */
+    uint64_t memory; /**< device memory of the case: values, gradients, scratch */
 } limn_bench_row;
 
 /** Called after each measurement; the strings live during the call. */
 typedef void (*limn_bench_fn)(void *user, const limn_bench_row *row);
 
 /** Measures every case of the named op, forward and then backward where the op has one.
- *  LIMN_BAD_USAGE: no benched op has this name.  A case that the device has no memory for is
- *  skipped with a warning. */
+ *  LIMN_BAD_USAGE: no benched op has this name, or a given case is no case of it.  A case that the
+ *  device has no memory for is skipped with a warning. */
 LIMN_API limn_status limn_bench_op(limn_device *device, const char *op,
                                    const limn_bench_params *params, limn_bench_fn seen, void *user);
 
@@ -70,8 +73,8 @@ LIMN_API double limn_bench_least_seconds(const limn_bench_peak *peak, double flo
 
 /* ---- whole steps ---------------------------------------------------------------------------- */
 
-/** A training step (forward, cross-entropy, backward, SGD with momentum and weight decay) or
- *  inference, on random images with random labels.  Zero-initialised members are the defaults. */
+/** A training step (forward, loss, backward, SGD with momentum and weight decay) or inference, on
+ *  random images with random labels.  Zero-initialised members are the defaults. */
 typedef struct limn_bench_step_params {
     const char *arch;
     int64_t batch;         /**< images; 0: 64 */
@@ -79,6 +82,8 @@ typedef struct limn_bench_step_params {
     int64_t channels;      /**< 0: 3 */
     int class_count;       /**< 0: 10 */
     bool inference;
+    const char *loss; /**< a loss of limn/train.h with its default settings; NULL: "ce" */
+    int64_t views;    /**< rows of each image in the step, other values each; 0: 1 */
 } limn_bench_step_params;
 
 /** Time of one kernel within a step. */
@@ -111,6 +116,38 @@ LIMN_API limn_status limn_bench_step_run(limn_bench_step *step, const limn_bench
                                          bool profile, limn_bench_step_result *out);
 
 LIMN_API void limn_bench_step_destroy(limn_bench_step **step);
+
+/* ---- explanations --------------------------------------------------------------------------- */
+
+/** One random image explained by a fresh model.  Zero-initialised members are the defaults. */
+typedef struct limn_bench_explain_params {
+    const char *arch;
+    const char *method;    /**< of limn/attribution.h */
+    int64_t masks;         /**< for methods that use masks; 0: the method's default */
+    int64_t batch;         /**< changed copies at a time; 0: chosen by the method */
+    int64_t height, width; /**< pixels; 0: 224 */
+    int64_t channels;      /**< 0: 3 */
+    int class_count;       /**< 0: 10 */
+} limn_bench_explain_params;
+
+typedef struct limn_bench_explain_result {
+    limn_bench_time time; /**< of one image */
+    double flops;         /**< of one forward run of one image */
+    uint64_t state;       /**< parameters and running statistics */
+} limn_bench_explain_result;
+
+typedef struct limn_bench_explain limn_bench_explain;
+
+/** Makes model and image and explains it once with as few masks as compile all kernels, then gives
+ *  back all memory but the model's and the image's.  LIMN_BAD_USAGE: unknown names. */
+LIMN_API limn_status limn_bench_explain_create(limn_device *device,
+                                               const limn_bench_explain_params *params,
+                                               uint64_t seed, limn_bench_explain **out);
+/** Measures it; each sample is one image, the first one counts. */
+LIMN_API limn_status limn_bench_explain_run(limn_bench_explain *explain,
+                                            const limn_bench_params *params,
+                                            limn_bench_explain_result *out);
+LIMN_API void limn_bench_explain_destroy(limn_bench_explain **explain);
 
 #ifdef __cplusplus
 }

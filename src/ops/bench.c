@@ -10,7 +10,13 @@
 #include <string.h>
 #include <time.h>
 
-enum { DEFAULT_SAMPLES = 5, SURE_SAMPLES = 10, MOST_SAMPLES = 1000, MOST_RUNS = 100000 };
+enum {
+    CASE_TEXT = 256,
+    DEFAULT_SAMPLES = 5,
+    SURE_SAMPLES = 10,
+    MOST_SAMPLES = 1000,
+    MOST_RUNS = 100000
+};
 static const double sample_seconds = 0.01, default_seconds = 1, default_spread = 0.02;
 
 /* ---- measuring --------------------------------------------------------------------------------
@@ -75,7 +81,7 @@ limn_status limn_bench_measure(limn_device *device, limn_bench_call *call, void 
     const int runs = (int)fmin(wanted, MOST_RUNS);
     if (runs > 1)
         cpu = read_clock(CLOCK_PROCESS_CPUTIME_ID);
-    const double start = now();
+    const double start = now() - (runs == 1 ? once : 0);
     for (int count = 0; count < MOST_SAMPLES;) {
         if (count == 0 && runs == 1)
             samples[0] = once;
@@ -90,6 +96,27 @@ limn_status limn_bench_measure(limn_device *device, limn_bench_call *call, void 
             break;
     }
     return LIMN_OK;
+}
+
+limn_status limn_bench_measure_long(limn_device *device, limn_bench_call *call, void *user,
+                                    const limn_bench_params *params, limn_bench_time *out)
+{
+    const double limit = params->seconds > 0 ? params->seconds : default_seconds;
+    const int least = params->samples > 0 ? params->samples : DEFAULT_SAMPLES;
+    double samples[MOST_SAMPLES];
+    const double start = now(), cpu = read_clock(CLOCK_PROCESS_CPUTIME_ID);
+    *out = (limn_bench_time){0};
+    limn_status status = LIMN_OK;
+    int count = 0;
+    while (status == LIMN_OK && count < MOST_SAMPLES && (count < least || now() - start < limit)) {
+        status = sample(device, call, user, 1, &samples[count]);
+        count++;
+    }
+    if (status == LIMN_OK) {
+        summarise(samples, count, out);
+        out->cpu = (read_clock(CLOCK_PROCESS_CPUTIME_ID) - cpu) / count;
+    }
+    return status;
 }
 
 /* ---- inputs -----------------------------------------------------------------------------------
@@ -238,6 +265,24 @@ static void free_rig(rig *r)
     limn_buffer_destroy(&r->run.scratch);
 }
 
+static size_t rig_bytes(const rig *r)
+{
+    size_t bytes = r->run.scratch ? limn_buffer_size(r->run.scratch) : 0;
+    for (int i = 0; i < LIMN_OP_MAX_IN; i++)
+        for (int k = 0; k < 2; k++) {
+            const limn_tensor *tensor = k ? r->run.grad_in[i] : r->run.in[i];
+            bytes += tensor ? limn_desc_bytes(&tensor->desc) : 0;
+        }
+    for (int i = 0; i < LIMN_OP_MAX_OUT; i++)
+        for (int k = 0; k < 2; k++) {
+            const limn_tensor *tensor = k ? r->run.grad_out[i] : r->run.out[i];
+            bytes += tensor ? limn_desc_bytes(&tensor->desc) : 0;
+        }
+    for (int i = 0; i < LIMN_OP_MAX_SAVED; i++)
+        bytes += r->run.saved[i] ? limn_desc_bytes(&r->run.saved[i]->desc) : 0;
+    return bytes;
+}
+
 static void case_text(const limn_op_example *c, char *text, size_t size)
 {
     size_t used = (size_t)snprintf(text, size, "%s", c->params);
@@ -265,7 +310,8 @@ static limn_status bench_case(limn_device *device, const limn_op *op, const limn
                           .shape = shape,
                           .direction = "forward",
                           .flops = r.plan.flops,
-                          .bytes = r.plan.bytes};
+                          .bytes = r.plan.bytes,
+                          .memory = rig_bytes(&r)};
     if (status == LIMN_OK)
         status = limn_bench_measure(device, run_forward, &r, params, &row.time);
     if (status == LIMN_OK)
@@ -301,12 +347,23 @@ const char *limn_bench_op_at(size_t index)
     return NULL;
 }
 
-static int case_count(const limn_op *op)
+static int case_count(const limn_op *op, const char *given)
 {
-    int count = 0;
-    while (op->bench[count].params)
+    int count = given ? 1 : 0;
+    for (const char *at = given; at && *at; at++)
+        count += *at == ';';
+    while (!given && op->bench[count].params)
         count++;
     return count;
+}
+
+/* Case number `index` of those given. */
+static limn_status given_case(limn_context *ctx, const limn_op *op, const char *cases, int index,
+                              char *text, size_t size, limn_op_example *out)
+{
+    while (index-- > 0)
+        cases = strchr(cases, ';') + 1;
+    return limn_bench_parse_case(ctx, op->name, cases, strcspn(cases, ";"), text, size, out);
 }
 
 limn_status limn_bench_op(limn_device *device, const char *name, const limn_bench_params *params,
@@ -316,12 +373,18 @@ limn_status limn_bench_op(limn_device *device, const char *name, const limn_benc
     const limn_op *op = limn_op_find(name);
     if (!op || !op->bench)
         return limn_fail(ctx, LIMN_BAD_USAGE, "unknown op", name, "there is no benchmark of it");
-    const int count = case_count(op);
+    const int count = case_count(op, params->cases);
     limn_progress report = {
         .task = "measuring", .unit = "cases", .detail = name, .total = (double)count};
     limn_status status = LIMN_OK;
     for (int i = 0; i < count && status == LIMN_OK; i++) {
-        status = bench_case(device, op, &op->bench[i], params, seen, user);
+        char text[CASE_TEXT];
+        limn_op_example given;
+        if (params->cases)
+            status = given_case(ctx, op, params->cases, i, text, sizeof text, &given);
+        if (status == LIMN_OK)
+            status =
+                bench_case(device, op, params->cases ? &given : &op->bench[i], params, seen, user);
         report.done = (double)(i + 1);
         report.finished = i + 1 == count;
         if (status == LIMN_OK)

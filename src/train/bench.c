@@ -2,11 +2,13 @@
 #include "base/memory.h"
 #include "nn/model.h"
 #include "ops/bench.h"
+#include "train/loss.h"
 #include "train/optimizer.h"
 
 #include <string.h>
 
 enum { PROFILED_STEPS = 3 };
+static const double learning_rate = 0.01;
 
 /* What a step needs beside the model: taken for a run, given back after it. */
 typedef struct workload {
@@ -21,6 +23,8 @@ struct limn_bench_step {
     limn_context *ctx;
     limn_bench_step_params params;
     uint64_t seed;
+    const limn_loss *loss;
+    limn_train_params settings; /* of the loss and the update */
     limn_model *model;
     workload work;
     limn_bench_kernel *kernels;
@@ -44,14 +48,18 @@ static limn_status finish_inference(limn_bench_step *s, limn_node logits)
     return status == LIMN_OK ? limn_graph_compile(s->work.graph, -1) : status;
 }
 
-static limn_status finish_training(limn_bench_step *s, limn_node logits)
+static int64_t rows(const limn_bench_step *s)
+{
+    return s->params.batch * s->params.views;
+}
+
+static limn_status finish_training(limn_bench_step *s, const limn_model_nodes *nodes)
 {
     workload *w = &s->work;
-    const limn_desc labels = limn_desc_make(LIMN_I32, 1, s->params.batch, 0, 0, 0);
+    const limn_desc labels = limn_desc_make(LIMN_I32, 1, rows(s), 0, 0, 0);
     limn_status status = limn_graph_input(w->graph, "labels", &labels, &w->labels);
-    const limn_node in[] = {logits, w->labels};
     if (status == LIMN_OK)
-        status = limn_graph_apply(w->graph, "cross_entropy", "loss", in, 2, &w->loss, " ");
+        status = s->loss->append(w->graph, &s->settings, nodes, w->labels, &w->loss);
     for (int i = 0; i < s->model->parameter_count && status == LIMN_OK; i++)
         if (s->model->parameters[i].trained && w->nodes[i] >= 0)
             status = limn_graph_want_gradient(w->graph, w->nodes[i]);
@@ -62,9 +70,10 @@ static limn_status build(limn_bench_step *s)
 {
     workload *w = &s->work;
     const limn_bench_step_params *p = &s->params;
-    const limn_desc images =
-        limn_desc_make(LIMN_F32, 4, p->batch, p->height, p->width, p->channels);
-    const limn_build_options options = {.train_encoder = !p->inference, .classifier = true};
+    const limn_desc images = limn_desc_make(LIMN_F32, 4, rows(s), p->height, p->width, p->channels);
+    const limn_build_options options = {.train_encoder = !p->inference,
+                                        .classifier = p->inference || s->loss->classifier,
+                                        .head = !p->inference && s->loss->head};
     const size_t count = (size_t)s->model->parameter_count;
     limn_model_nodes made;
     limn_status status = limn_graph_create(s->device, &w->graph);
@@ -76,16 +85,16 @@ static limn_status build(limn_bench_step *s)
         status = limn_model_build(s->model, w->graph, w->images, &options, &made, w->nodes);
     if (status != LIMN_OK)
         return status;
-    return p->inference ? finish_inference(s, made.logits) : finish_training(s, made.logits);
+    return p->inference ? finish_inference(s, made.logits) : finish_training(s, &made);
 }
 
 static limn_status fill_labels(limn_bench_step *s)
 {
     int32_t *labels;
     limn_status status =
-        limn_alloc(s->ctx, "bench", (size_t)s->params.batch, sizeof *labels, (void **)&labels);
-    for (int64_t i = 0; i < s->params.batch && status == LIMN_OK; i++)
-        labels[i] = (int32_t)(i % s->params.class_count);
+        limn_alloc(s->ctx, "bench", (size_t)rows(s), sizeof *labels, (void **)&labels);
+    for (int64_t i = 0; i < rows(s) && status == LIMN_OK; i++)
+        labels[i] = (int32_t)(i % s->params.batch % s->params.class_count);
     if (status == LIMN_OK)
         status = limn_tensor_write(limn_graph_tensor(s->work.graph, s->work.labels), labels);
     limn_free(labels);
@@ -131,10 +140,10 @@ static limn_status one_step(void *user)
     limn_status status = limn_graph_forward(w->graph);
     if (status != LIMN_OK || s->params.inference)
         return status;
-    const limn_train_params settings = {.momentum = 0.9, .weight_decay = 1e-4};
     status = limn_graph_backward(w->graph);
-    return status == LIMN_OK ? limn_optimizer_step(&w->state, &settings, 0.01, w->graph, w->nodes)
-                             : status;
+    return status == LIMN_OK
+               ? limn_optimizer_step(&w->state, &s->settings, s->settings.lr, w->graph, w->nodes)
+               : status;
 }
 
 static limn_bench_step_params with_defaults(const limn_bench_step_params *given)
@@ -145,7 +154,25 @@ static limn_bench_step_params with_defaults(const limn_bench_step_params *given)
     p.width = p.width ? p.width : 32;
     p.channels = p.channels ? p.channels : 3;
     p.class_count = p.class_count ? p.class_count : 10;
+    p.loss = p.loss ? p.loss : "ce";
+    p.views = p.views ? p.views : 1;
     return p;
+}
+
+static limn_status check_params(limn_bench_step *s)
+{
+    const limn_bench_step_params *p = &s->params;
+    s->loss = limn_loss_find(s->ctx, p->loss);
+    if (!s->loss)
+        return LIMN_BAD_USAGE;
+    if (p->views < 1 || p->views > s->loss->max_views || (p->inference && p->views > 1))
+        return limn_fail(s->ctx, LIMN_BAD_USAGE, "views out of range", "views",
+                         "%lld, %s takes 1 to %lld", (long long)p->views,
+                         p->inference ? "inference" : p->loss,
+                         p->inference ? 1LL : (long long)s->loss->max_views);
+    const limn_status status = limn_train_defaults(s->ctx, p->loss, &s->settings);
+    s->settings.lr = learning_rate;
+    return status;
 }
 
 limn_status limn_bench_step_create(limn_device *device, const limn_bench_step_params *params,
@@ -161,11 +188,14 @@ limn_status limn_bench_step_create(limn_device *device, const limn_bench_step_pa
     s->ctx = ctx;
     s->seed = seed;
     s->params = with_defaults(params);
+    status = check_params(s);
     const limn_model_params model = {.arch = params->arch,
                                      .channels = s->params.channels,
                                      .class_count = s->params.class_count,
+                                     .head = status == LIMN_OK && s->loss->head,
                                      .seed = seed};
-    status = limn_model_create(device, &model, &s->model);
+    if (status == LIMN_OK)
+        status = limn_model_create(device, &model, &s->model);
     if (status == LIMN_OK)
         status = take_workload(s);
     if (status == LIMN_OK)

@@ -1,215 +1,351 @@
 #!/usr/bin/env python3
 """limn beside PyTorch on one machine: the same work, the same number of threads, in turn.
 
-    against_pytorch.py LIMN [--threads 2] [--repetitions 5] [--seconds 5] [--only WORD] [--json FILE]
+    against_pytorch.py LIMN [--only WORD,...] [--quick] [--repetitions 7] [--seconds 3]
+                       [--masks 2000] [--json FILE] [--markdown FILE]
 
-LIMN is the built program.  Every repetition runs both programs one after the other, so that what
-else the machine does falls on both; what counts is the ratio within a repetition.  Printed are the
-median of the ratios, the lowest and the highest.  A ratio above 1: limn is faster.  On a busy
+LIMN is the built program.  Both programs run one after the other in every repetition, so that what
+else the machine does falls on both; what counts is the ratio within a repetition.  Printed are its
+median, lowest and highest.  A ratio above 1: limn is faster.  PyTorch runs with NCHW and with
+channels-last tensors (RISE: also with several batches); a first try, which is not counted, drops
+what is clearly slower, and the fastest by its median is the one that is compared.  On a busy
 machine the ratio of the processor times, all threads of the process, says more.
 
-Memory is the peak resident set during the steps less what the process held when the model was made,
+Memory is the peak resident set during the work less what the process held when the model was made,
 the program compiled (PyTorch: a step of two images made and its gradients dropped) and freed memory
 given back to the system.
 """
 
 import argparse
-import ctypes
-import gc
+import contextlib
+import fcntl
 import json
 import os
-import re
+import platform
+import resource
+import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
+import first_files
+import rows
+
 HERE = os.path.dirname(os.path.abspath(__file__))
-WORK = [  # name, architecture, batch, inference
-    ("cifar-resnet18 training, batch 64", "cifar-resnet18", 64, False),
-    ("cifar-resnet18 inference, batch 128", "cifar-resnet18", 128, True),
-]
+LAYOUTS = ("NCHW", "channels-last")
 SAMPLES = 3  # of a repetition, at least
-CONV = r"^(?:stride=(\d+) ?)?(?:pad=(\d+) ?)?f32\[([\d,]+)\] f32\[([\d,]+)\]$"
+CLEARLY = 1.25  # times slower than the fastest at the first try
+RISE_BATCHES = (8, 32, 64)
+MEMORY_BAR = 1.0
 
 
-# ---- PyTorch, in a process of its own -------------------------------------------------------------
+# ---- the two programs -----------------------------------------------------------------------------
 
-def measure(call, seconds):
-    """Median time of a call, at least SAMPLES until the time is up; mean processor time."""
-    call()
-    samples, start, processor = [], time.perf_counter(), time.process_time()
-    while len(samples) < SAMPLES or time.perf_counter() - start < seconds:
-        before = time.perf_counter()
-        call()
-        samples.append(time.perf_counter() - before)
-    return statistics.median(samples), (time.process_time() - processor) / len(samples)
+class Torch:
+    """A process that holds one piece of work."""
 
+    def __init__(self, options, name, work):
+        self.name, job = name, {**work, "threads": options.threads}
+        self.process = subprocess.Popen(
+            [sys.executable, os.path.join(HERE, "torch_work.py"), json.dumps(job)], text=True,
+            env=dict(os.environ, OMP_NUM_THREADS=str(options.threads)), stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE)
+        self.read()
 
-def memory(key):
-    with open("/proc/self/status", encoding="ascii") as file:
-        return next(1024 * int(line.split()[1]) for line in file if line.startswith(key))
+    def read(self):
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit(f"PyTorch failed at {self.name}")
+        return line
 
+    def run(self, seconds):
+        self.process.stdin.write(f"{seconds}\n")
+        self.process.stdin.flush()
+        return json.loads(self.read())
 
-def settle():
-    """Gives freed memory back, starts the peak anew, says what is held."""
-    gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)
-    with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
-        file.write("5")
-    return memory("VmRSS:")
-
-
-def torch_step(arch, batch, inference, seconds):
-    import torch
-    sys.path.insert(0, os.path.join(HERE, "..", "reference"))
-    import nets
-    torch.manual_seed(0)
-    net = nets.build(arch, 3)
-    net.train(not inference)
-    loss_of = torch.nn.CrossEntropyLoss()
-    optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)
-
-    def step(images, labels, update=True):
-        if inference:
-            with torch.inference_mode():
-                net(images)
-            return
-        optimizer.zero_grad(set_to_none=True)
-        loss_of(net(images), labels).backward()
-        if update:
-            optimizer.step()
-
-    def data(count):
-        return torch.randn(count, 3, 32, 32), torch.arange(count) % 10
-
-    step(*data(2), update=False)
-    optimizer.zero_grad(set_to_none=True)
-    held = settle()
-    images, labels = data(batch)
-    found, processor = measure(lambda: step(images, labels), seconds)
-    return {"seconds": found, "cpu_seconds": processor, "held": held, "peak": memory("VmHWM:")}
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
 
 
-def torch_conv(cases, seconds):
-    import torch
-    found = {}
-    for case in cases:
-        stride, pad, x_shape, w_shape = re.match(CONV, case).groups()
-        n, h, w, c = map(int, x_shape.split(","))
-        x = torch.randn(n, c, h, w, requires_grad=True)
-        weight = torch.randn(*map(int, w_shape.split(",")), requires_grad=True)
-
-        def forward(x=x, weight=weight, stride=int(stride or 1), pad=int(pad or 0)):
-            return torch.nn.functional.conv2d(x, weight, stride=stride, padding=pad)
-
-        y = forward()
-        dy = torch.randn_like(y)
-        found[case] = {
-            "forward": measure(forward, seconds)[0],
-            "backward": measure(lambda y=y, x=x, weight=weight, dy=dy: torch.autograd.grad(
-                y, (x, weight), dy, retain_graph=True), seconds)[0]}
-    return found
+def environment(options):
+    return dict(os.environ, POCL_MAX_PTHREAD_COUNT=str(options.threads))
 
 
-def child(job):
-    import torch
-    torch.set_num_threads(job["threads"])
-    result = torch_conv(job["cases"], job["seconds"]) if "cases" in job else torch_step(
-        job["arch"], job["batch"], job["inference"], job["seconds"])
-    print(json.dumps(result))
-
-
-# ---- both -----------------------------------------------------------------------------------------
-
-def run_torch(options, **job):
-    job.update(threads=options.threads)
-    result = subprocess.run([sys.executable, os.path.abspath(__file__), "--child", json.dumps(job)],
-                            env=dict(os.environ, OMP_NUM_THREADS=str(options.threads)),
-                            stdout=subprocess.PIPE, check=True, timeout=3600)
+def run_limn(options, seconds, *arguments, samples=SAMPLES):
+    result = subprocess.run([options.limn, "bench", "--json", "--seconds", str(seconds or 0.001),
+                             "--samples", str(samples), "--device", "cpu", *arguments],
+                            env=environment(options), stdout=subprocess.PIPE, check=True)
     return json.loads(result.stdout)
 
 
-def run_limn(options, seconds, *arguments):
-    environment = dict(os.environ, POCL_MAX_PTHREAD_COUNT=str(options.threads))
-    result = subprocess.run([options.limn, "bench", "--json", "--seconds", str(seconds), "--samples",
-                             str(SAMPLES), "--device", "cpu", *arguments], env=environment, stdout=subprocess.PIPE,
-                            check=True, timeout=3600)
-    return json.loads(result.stdout)
+def timed(command, options):
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    subprocess.run(command, env=dict(environment(options), OMP_NUM_THREADS=str(options.threads)),
+                   stdout=subprocess.DEVNULL, check=True)
+    seconds, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return {"seconds": seconds, "cpu_seconds": after.ru_utime + after.ru_stime - before.ru_utime
+            - before.ru_stime}
 
 
-def spread(values, digits=2):
-    return (f"{statistics.median(values):.{digits}f} "
-            f"({min(values):.{digits}f} to {max(values):.{digits}f})")
+@contextlib.contextmanager
+def alone(options):
+    """Waits for others that measure on this machine, where a lock was agreed on."""
+    if not options.lock:
+        yield
+        return
+    with open(options.lock, "a", encoding="ascii") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
-def compare_step(options, name, arch, batch, inference):
-    rows = []
+# ---- limn's side of each kind: one dict of parts, {"seconds", "cpu_seconds", "bytes"} each ----------
+
+def limn_conv(options, row):
+    found = run_limn(options, options.seconds / 10, "conv2d", "--cases", ";".join(row["cases"]))
+    return {f"{r['direction']} {r['case']}": {
+        "seconds": r["seconds"], "cpu_seconds": r["cpu_seconds"], "gflops": r["gflops"]}
+            for r in found["ops"]}
+
+
+def limn_step(options, row):
+    more = ["--inference"] if row.get("inference") else [
+        "--loss", row["loss"], "--views", str(row.get("views", 1))]
+    found = run_limn(options, options.seconds, "--arch", row["arch"], "--batch", str(row["batch"]),
+                     "--size", str(row["size"]), *more)["step"]
+    return {"": {"seconds": found["seconds"], "cpu_seconds": found["cpu_seconds"],
+                 "bytes": found["resident_peak"] - found["resident_before"]}}
+
+
+def limn_rise(options, row):
+    found = run_limn(options, 0, "--arch", row["arch"], "--method", "rise", "--masks",
+                     str(options.masks), samples=1)["explain"]
+    return {"": {"seconds": found["seconds"] / options.masks,
+                 "cpu_seconds": found["cpu_seconds"] / options.masks,
+                 "bytes": found["resident_peak"] - found["resident_before"]}}
+
+
+LIMN = {"conv": limn_conv, "step": limn_step, "rise": limn_rise}
+
+
+def variants(options, row):
+    """PyTorch's ways to do it, by name."""
+    for layout in LAYOUTS:
+        if row["kind"] == "rise":
+            for batch in RISE_BATCHES:
+                yield f"{layout}, {batch}", {**row, "layout": layout, "batch": batch,
+                                             "masks": options.masks}
+        else:
+            yield layout, {**row, "layout": layout}
+
+
+# ---- comparing ------------------------------------------------------------------------------------
+
+def torch_parts(found):
+    return found if "seconds" not in found else {"": found}
+
+
+def drop_slow(options, torches):
+    """First try of every way; those that are not clearly slower at everything."""
+    tries = [torch_parts(torch.run(0 if len(torches) > 2 else options.seconds / 10))
+             for torch in torches]
+    kept = []
+    for torch, found in zip(torches, tries):
+        if any(found[part]["seconds"] <= CLEARLY * min(t[part]["seconds"] for t in tries)
+               for part in found):
+            kept.append(torch)
+        else:
+            torch.close()
+    return kept
+
+
+def compare_alternately(options, row):
+    with alone(options):
+        torches = [Torch(options, name, work) for name, work in variants(options, row)]
+        torches = drop_slow(options, torches)
+    ours, theirs = [], {torch.name: [] for torch in torches}
     for number in range(options.repetitions):
-        more = ["--inference"] if inference else []
-        ours = run_limn(options, options.seconds, "--arch", arch, "--batch", str(batch),
-                        *more)["step"]
-        theirs = run_torch(options, arch=arch, batch=batch, inference=inference,
-                           seconds=options.seconds)
-        rows.append({"limn": batch / ours["seconds"], "pytorch": batch / theirs["seconds"],
-                     "limn_cpu": ours["cpu_seconds"], "pytorch_cpu": theirs["cpu_seconds"],
-                     "limn_bytes": ours["resident_peak"] - ours["resident_before"],
-                     "pytorch_bytes": theirs["peak"] - theirs["held"]})
-        print(f"  {number + 1}: {rows[-1]['limn']:.1f} and {rows[-1]['pytorch']:.1f} images/s",
-              file=sys.stderr, flush=True)
-    ratios = [row["limn"] / row["pytorch"] for row in rows]
-    cpu_ratios = [row["pytorch_cpu"] / row["limn_cpu"] for row in rows]
-    print(f"{name}: ratio {spread(ratios)}, by processor time {spread(cpu_ratios)}")
-    for who in ("limn", "pytorch"):
-        print(f"    {who:8} {spread([row[who] for row in rows], 1)} images/s, "
-              f"{spread([row[who + '_cpu'] for row in rows])} s of processor time a step, "
-              f"{spread([row[who + '_bytes'] / 2**20 for row in rows], 0)} MiB")
-    return {"name": name, "ratio": statistics.median(ratios), "runs": rows}
+        with alone(options):
+            ours.append(LIMN[row["kind"]](options, row))
+            for torch in torches:
+                theirs[torch.name].append(torch_parts(
+                    torch.run(options.seconds / (10 if row["kind"] == "conv" else 1))))
+        note(f"  {row['name']}: {number + 1} of {options.repetitions}")
+    for torch in torches:
+        torch.close()
+    return [judge(row, part, [run[part] for run in ours],
+                  {name: [run[part] for run in runs] for name, runs in theirs.items()})
+            for part in ours[0]]
 
 
-def compare_conv(options):
-    runs = []
-    for _ in range(options.repetitions):
-        ours = [row for row in run_limn(options, options.seconds / 20, "conv2d")["ops"]
-                if re.match(CONV, row["case"])]
-        cases = list(dict.fromkeys(row["case"] for row in ours))
-        theirs = run_torch(options, cases=cases, seconds=options.seconds / 20)
-        runs.append({(row["case"], row["direction"]):
-                     (row["seconds"], theirs[row["case"]][row["direction"]]) for row in ours})
-    found = []
-    for key in runs[0]:
-        ratios = [run[key][1] / run[key][0] for run in runs]
-        limn, pytorch = (statistics.median(run[key][i] for run in runs) for i in (0, 1))
-        print(f"conv2d {key[1]:8} ratio {spread(ratios):24} limn {1e3 * limn:8.2f} ms, "
-              f"PyTorch {1e3 * pytorch:8.2f} ms  {key[0]}", flush=True)
-        found.append({"name": f"conv2d {key[1]} {key[0]}", "ratio": statistics.median(ratios),
-                      "runs": [{"limn": run[key][0], "pytorch": run[key][1]} for run in runs]})
-    return found
+def middle(runs, key):
+    return statistics.median(run[key] for run in runs)
 
 
-def main():
+def judge(row, part, ours, theirs):
+    """One line of the table: limn's runs and those of PyTorch's best way."""
+    best = min(theirs, key=lambda name: middle(theirs[name], "seconds"))
+    ratios = [t["seconds"] / o["seconds"] for o, t in zip(ours, theirs[best])]
+    direction = part.split(" ")[0]
+    line = {"name": row["name"], "part": part, "bar": row["bars"][direction], "kind": rows.SPEED,
+            "ratio": statistics.median(ratios), "ratios": ratios, "pytorch_way": best,
+            "limn_ms": 1e3 * middle(ours, "seconds"),
+            "pytorch_ms": 1e3 * middle(theirs[best], "seconds"), "limn": ours, "pytorch": theirs}
+    line["met"] = line["ratio"] >= line["bar"]
+    if "cpu_seconds" in ours[0]:
+        line["cpu_ratio"] = statistics.median(
+            t["cpu_seconds"] / o["cpu_seconds"] for o, t in zip(ours, theirs[best]))
+    if "bytes" in ours[0]:
+        # Of a process's first run only: later ones find the memory of the first still held.
+        line["limn_bytes"] = middle(ours, "bytes")
+        line["pytorch_bytes"] = theirs[best][0]["bytes"]
+        line["memory_met"] = line["limn_bytes"] <= MEMORY_BAR * line["pytorch_bytes"]
+    return line
+
+
+def compare_start(options, row):
+    """From the start of each program to a heatmap on disk."""
+    with tempfile.TemporaryDirectory() as folder:
+        limn_weights, torch_weights, picture = first_files.make(folder, row["arch"])
+        out = os.path.join(folder, "out")
+        commands = {
+            "limn": [options.limn, "explain", limn_weights, picture, "--method", "gradcam", "--png",
+                     "-q", "--device", "cpu", "-o", out],
+            "pytorch": [sys.executable, os.path.join(HERE, "first_heatmap.py"), row["arch"],
+                        torch_weights, picture, out, str(options.threads)]}
+        found = {who: [] for who in commands}
+        for number in range(options.repetitions + 1):  # the first fills the caches
+            with alone(options):
+                for who, command in commands.items():
+                    shutil.rmtree(out, ignore_errors=True)
+                    run = timed(command, options)
+                    if number:
+                        found[who].append(run)
+    ratios = [o["seconds"] / t["seconds"] for o, t in zip(found["limn"], found["pytorch"])]
+    ratio = statistics.median(ratios)
+    cpu_ratio = statistics.median(o["cpu_seconds"] / t["cpu_seconds"]
+                                  for o, t in zip(found["limn"], found["pytorch"]))
+    return [{"name": row["name"], "part": "", "bar": row["bars"][""], "kind": rows.SHARE,
+             "ratio": ratio, "ratios": ratios, "cpu_ratio": cpu_ratio,
+             "met": ratio < row["bars"][""],
+             "limn_ms": 1e3 * middle(found["limn"], "seconds"), "pytorch_way": "NCHW",
+             "pytorch_ms": 1e3 * middle(found["pytorch"], "seconds"), **found}]
+
+
+def compare_supcon(options, row):
+    """limn alone: PyTorch would need several matrices of 16 GiB.  Memory beside the count."""
+    lines, first = [], None
+    for count in row["counts"][:1 if options.quick else None]:
+        with alone(options):
+            found = run_limn(options, 0, "supcon", "--cases", f"f32[{count},128] i32[{count}]",
+                             samples=1)["ops"]
+        size = found[0]["bytes"]
+        first = first or (count, size)
+        growth = size / first[1] / (count / first[0])
+        for run in found:
+            lines.append({"name": row["name"], "part": f"{run['direction']} {count}",
+                          "bar": row["bars"][""], "kind": rows.LINEAR, "ratio": growth,
+                          "ratios": [growth], "met": growth <= row["bars"][""],
+                          "limn_ms": 1e3 * run["seconds"], "device_bytes": size})
+    return lines
+
+
+COMPARE = {"start": compare_start, "supcon": compare_supcon}
+
+
+# ---- the table ------------------------------------------------------------------------------------
+
+def note(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+HEADER = ("work", "bar", "limn ms", "PyTorch ms", "its layout", "ratio (lowest to highest)",
+          "by processor time", "memory MiB", "bar met")
+
+
+def verdict(line):
+    speed = "yes" if line["met"] else f"no, {100 * (line['ratio'] / line['bar'] - 1):+.0f} %"
+    if "memory_met" not in line:
+        return speed
+    more = 100 * (line["limn_bytes"] / line["pytorch_bytes"] - 1)
+    return f"{speed}; memory {'yes' if line['memory_met'] else f'no, {more:+.0f} %'}"
+
+
+def cells(line):
+    memory = ""
+    if "limn_bytes" in line:
+        memory = f"{line['limn_bytes'] / 2**20:.0f} and {line['pytorch_bytes'] / 2**20:.0f}"
+    elif "device_bytes" in line:
+        memory = f"{line['device_bytes'] / 2**20:.0f}"
+    return (f"{line['name']} {line['part']}".strip(),
+            {rows.SPEED: ">= {}", rows.SHARE: "< {}", rows.LINEAR: "bytes per row <= {}"}[
+                line["kind"]].format(line["bar"]),
+            f"{line['limn_ms']:.2f}", f"{line['pytorch_ms']:.2f}" if "pytorch_ms" in line else "",
+            line.get("pytorch_way", ""),
+            f"{line['ratio']:.2f} ({min(line['ratios']):.2f} to {max(line['ratios']):.2f})",
+            f"{line['cpu_ratio']:.2f}" if "cpu_ratio" in line else "", memory, verdict(line))
+
+
+def markdown(lines):
+    table = [HEADER, ["---"] * len(HEADER), *(cells(line) for line in lines)]
+    return "".join("| " + " | ".join(row) + " |\n" for row in table)
+
+
+def machine(options):
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        model = next((line.split(":")[1].strip() for line in file if line.startswith("model name")),
+                     platform.machine())
+    torch = subprocess.run([sys.executable, "-c", "import torch; print(torch.__version__)"],
+                           stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    return (f"{model}, {options.threads} threads; PyTorch {torch}, fp32; {options.repetitions} "
+            f"repetitions, {time.strftime('%Y-%m-%d')}\n")
+
+
+def read_options():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("limn")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--repetitions", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=5, help="of one measurement")
-    parser.add_argument("--only", help="only work whose name holds this: training, conv2d, ...")
+    parser.add_argument("--repetitions", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=3,
+                        help="of one measurement, a tenth of it for a layer")
+    parser.add_argument("--masks", type=int, default=2000, help="of RISE")
+    parser.add_argument("--quick", action="store_true",
+                        help="3 repetitions, 1 second, 128 masks: to see where things stand")
+    parser.add_argument("--only", help="only rows whose name or kind (conv, step, rise, start, "
+                        "supcon) holds one of these words, commas between")
+    parser.add_argument("--lock", metavar="FILE", help="lock it while measuring")
     parser.add_argument("--json", metavar="FILE", help="write every run there")
+    parser.add_argument("--markdown", metavar="FILE", help="write the table there, too")
     options = parser.parse_args()
-    found = []
-    for work in WORK:
-        if not options.only or options.only in work[0]:
-            found.append(compare_step(options, *work))
-    if not options.only or options.only in "conv2d":
-        found += compare_conv(options)
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump(found, file, indent=1)
+    options.limn = os.path.abspath(options.limn)
+    if options.quick:
+        options.repetitions, options.seconds, options.masks = 3, 1, 128
+    return options
 
 
-if __name__ == "__main__":
-    if len(sys.argv) == 3 and sys.argv[1] == "--child":
-        child(json.loads(sys.argv[2]))
-    else:
-        main()
+def wanted(options, row):
+    words = options.only.split(",") if options.only else [""]
+    return any(word in row["name"] or word == row["kind"] for word in words)
+
+
+def main():
+    options = read_options()
+    lines = []
+    chosen = [row for row in rows.ROWS if wanted(options, row)]
+    if not chosen:
+        raise SystemExit(f"no row holds {options.only}")
+    for row in chosen:
+        lines += COMPARE.get(row["kind"], compare_alternately)(options, row)
+        text = machine(options) + "\n" + markdown(lines)
+        for path, content in ((options.json, json.dumps(lines, indent=1)),
+                              (options.markdown, text)):
+            if path:
+                with open(path, "w", encoding="utf-8") as file:
+                    file.write(content)
+    print(text, end="")
+
+
+main()
