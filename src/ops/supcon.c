@@ -7,23 +7,33 @@
 
 typedef struct settings {
     double temperature, scale;
-    int64_t impl;
+    int64_t impl, rows;
 } settings;
 
 static const limn_param_spec specs[] = {
     {"temperature", LIMN_PARAM_FLOAT, offsetof(settings, temperature), 0.1, 1e-3, 1e3},
     {"scale", LIMN_PARAM_FLOAT, offsetof(settings, scale), 1, -1e6, 1e6},
     {"impl", LIMN_PARAM_INT, offsetof(settings, impl), 0, 0, 3},
+    {"rows", LIMN_PARAM_INT, offsetof(settings, rows), 0, 0, 128}, /* of a work-item, CPU form */
     {0},
 };
 
-enum { AUTO, CPU, GPU, PLAIN, CPU_ROWS = 4, GPU_TILE = 16, MOST_GPU_D = 512, MOST_ROWS = 1 << 24 };
+enum { AUTO, CPU, GPU, PLAIN };
+enum {
+    FEW_ROWS = 32,     /* of one work-item of the CPU form: a multiple of 8 */
+    MANY_ROWS = 128,   /* the same where all compute units have several: less traffic */
+    PANEL = 32,        /* rows and elements of a panel of its copies of z */
+    MOST_CPU_D = 1024, /* its private memory grows with D */
+    GPU_TILE = 16,
+    MOST_GPU_D = 512,
+    MOST_ROWS = 1 << 24
+};
 
 /* Why a form cannot serve this case, or NULL. */
 static const char *declines(limn_device *device, int64_t impl, int64_t d)
 {
-    if (impl == CPU && d % 16)
-        return "the CPU form takes embeddings whose length is a multiple of 16";
+    if (impl == CPU && d > MOST_CPU_D)
+        return "the CPU form takes embeddings of at most 1024 elements";
     if (impl == GPU && d > MOST_GPU_D)
         return "the GPU form takes embeddings of at most 512 elements";
     if (impl == GPU && limn_device_get_limits(device)->max_work_group < GPU_TILE * GPU_TILE)
@@ -37,14 +47,19 @@ static int64_t choose(limn_device *device, const settings *q, int64_t d)
     return q->impl != AUTO ? q->impl : declines(device, best, d) ? PLAIN : best;
 }
 
-/* Bytes of one float a row, rows to a multiple of 16. */
-static size_t row_bytes(int64_t m)
+static int64_t round_up(int64_t n, int64_t to)
 {
-    return (size_t)((m + 15) / 16 * 16) * sizeof(float);
+    return (n + to - 1) / to * to;
 }
 
-/* Saved: lse[M], number of positives[M], number of anchors[1].  Scratch: the loss of each row, in
- * forward only, then z packed for the CPU form. */
+/* Floats of one of the CPU form's copies of z. */
+static int64_t copy_size(const limn_desc *z)
+{
+    return round_up(z->dim[0], PANEL) * round_up(z->dim[1], PANEL);
+}
+
+/* Saved: lse[M], number of positives[M], number of anchors[1].  Scratch of forward:
+ * the loss of each row, then a copy of z for the CPU form; of backward: two copies. */
 static limn_status plan(limn_device *device, const void *params, const limn_desc *in, int in_count,
                         limn_op_plan *p)
 {
@@ -66,8 +81,9 @@ static limn_status plan(limn_device *device, const void *params, const limn_desc
     p->saved_count = 3;
     p->saved[0] = p->saved[1] = limn_desc_make(LIMN_F32, 1, m, 0, 0, 0);
     p->saved[2] = limn_desc_make(LIMN_F32, 1, 1, 0, 0, 0);
-    p->backward_scratch = choose(device, q, d) == CPU ? row_bytes(m) * (size_t)d : 0;
-    p->forward_scratch = row_bytes(m) + p->backward_scratch;
+    const int64_t copy = choose(device, q, d) == CPU ? copy_size(&in[0]) : 0;
+    p->backward_scratch = (size_t)(2 * copy) * sizeof(float);
+    p->forward_scratch = (size_t)(round_up(m, 16) + copy) * sizeof(float);
     p->flops = 2.0 * (double)m * (double)m * (double)d;
     p->bytes = (double)limn_desc_bytes(&in[0]);
     p->backward_flops = 2 * p->flops;
@@ -75,28 +91,57 @@ static limn_status plan(limn_device *device, const void *params, const limn_desc
     return LIMN_OK;
 }
 
-static limn_status pack(const limn_op_run *r, const char *defines, int64_t offset)
+/* Copies of z: panels of columns from `offset` on, panels of rows from `rows` on, -1 for none. */
+static limn_status pack(const limn_op_run *r, const char *defines, int64_t offset, int64_t rows)
 {
-    const int64_t m = r->in[0]->desc.dim[0];
-    const int64_t count = (m + 15) / 16 * 16 * r->in[0]->desc.dim[1];
-    return LIMN_LAUNCH(r->device, "supcon_pack", defines, limn_grid_1d((size_t)count), limn_int(m),
-                       limn_long(count), limn_int(offset), limn_in(r->in[0]->buffer),
-                       limn_inout(r->scratch));
+    const int64_t m = r->in[0]->desc.dim[0], d = r->in[0]->desc.dim[1];
+    limn_grid grid = limn_grid_1d((size_t)round_up(m, PANEL));
+    grid.global[1] = (size_t)((d + PANEL - 1) / PANEL);
+    return LIMN_LAUNCH(r->device, "supcon_pack", defines, grid, limn_int(m), limn_long(offset),
+                       limn_long(rows), limn_in(r->in[0]->buffer), limn_inout(r->scratch));
 }
 
-/* Rows of one launch, so that it takes well under a second. */
-static int64_t slice_rows(int64_t m, int64_t d)
+/* Rows of one work-item (CPU form) or group. */
+static int64_t rows_of(limn_device *device, const settings *q, int64_t impl, int64_t m)
 {
-    const double rows = 2e10 / (6.0 * (double)m * (double)d);
-    return rows < 64 ? 64 : rows > (double)m ? (m + 63) / 64 * 64 : (int64_t)rows / 64 * 64;
+    const int64_t units = limn_device_get_limits(device)->compute_units;
+    if (impl == CPU && q->rows)
+        return round_up(q->rows, 8);
+    if (impl == CPU)
+        return m >= 4 * MANY_ROWS * units ? MANY_ROWS : FEW_ROWS;
+    return impl == GPU ? GPU_TILE : 1;
+}
+
+/* Rows of one launch, so that it takes well under a second; on a CPU device a few seconds. */
+static int64_t slice_rows(limn_device *device, const settings *q, int64_t impl, int64_t m,
+                          int64_t d)
+{
+    const int64_t units = limn_device_get_limits(device)->compute_units;
+    const int64_t step = impl == CPU ? rows_of(device, q, impl, m) * units : 64;
+    const double rows = (impl == CPU ? 5e11 : 2e10) / (6.0 * (double)m * (double)d);
+    return rows < (double)step ? step
+           : rows > (double)m  ? round_up(m, step)
+                               : (int64_t)rows / step * step;
+}
+
+/* What the kernels are built with. */
+static void define(limn_device *device, const settings *q, int64_t impl, const limn_desc *z,
+                   char text[64])
+{
+    if (impl == CPU)
+        snprintf(text, 64, "-DSUPCON_D=%lld -DSUPCON_ROWS=%d", (long long)z->dim[1],
+                 (int)rows_of(device, q, impl, z->dim[0]));
+    else
+        snprintf(text, 64, "-DSUPCON_D=%lld", (long long)z->dim[1]);
 }
 
 /* The grid for `rows` rows of a form. */
-static limn_grid grid_of(int64_t impl, int64_t rows)
+static limn_grid grid_of(limn_device *device, const settings *q, int64_t impl, int64_t m,
+                         int64_t rows)
 {
-    const size_t n = (size_t)rows;
+    const size_t n = (size_t)rows, of_one = (size_t)rows_of(device, q, impl, m);
     if (impl == CPU)
-        return (limn_grid){{(n + CPU_ROWS - 1) / CPU_ROWS, 1, 1}, {1, 1, 1}};
+        return (limn_grid){{(n + of_one - 1) / of_one, 1, 1}, {1, 1, 1}};
     if (impl == GPU)
         return (limn_grid){{GPU_TILE, (n + GPU_TILE - 1) / GPU_TILE * GPU_TILE, 1},
                            {GPU_TILE, GPU_TILE, 1}};
@@ -109,14 +154,16 @@ static limn_status forward_rows(const limn_op_run *r, int64_t impl, const char *
                                           [GPU] = "supcon_forward_gpu",
                                           [PLAIN] = "supcon_forward_plain"};
     const settings *q = r->params;
-    const int64_t m = r->in[0]->desc.dim[0], step = slice_rows(m, r->in[0]->desc.dim[1]);
-    limn_status status = impl == CPU ? pack(r, defines, (m + 15) / 16 * 16) : LIMN_OK;
+    const int64_t m = r->in[0]->desc.dim[0],
+                  step = slice_rows(r->device, q, impl, m, r->in[0]->desc.dim[1]);
+    limn_status status = impl == CPU ? pack(r, defines, round_up(m, 16), -1) : LIMN_OK;
     for (int64_t first = 0; first < m && status == LIMN_OK; first += step)
-        status = LIMN_LAUNCH(
-            r->device, kernels[impl], defines, grid_of(impl, m - first < step ? m - first : step),
-            limn_int(m), limn_int(first), limn_float(1 / q->temperature), limn_in(r->in[0]->buffer),
-            limn_in(r->in[1]->buffer), limn_out(r->saved[0]->buffer), limn_out(r->saved[1]->buffer),
-            impl == CPU ? limn_inout(r->scratch) : limn_out(r->scratch));
+        status = LIMN_LAUNCH(r->device, kernels[impl], defines,
+                             grid_of(r->device, q, impl, m, m - first < step ? m - first : step),
+                             limn_int(m), limn_int(first), limn_float(1 / q->temperature),
+                             limn_in(r->in[0]->buffer), limn_in(r->in[1]->buffer),
+                             limn_out(r->saved[0]->buffer), limn_out(r->saved[1]->buffer),
+                             impl == CPU ? limn_inout(r->scratch) : limn_out(r->scratch));
     return status;
 }
 
@@ -124,8 +171,8 @@ static limn_status forward(const limn_op_run *r)
 {
     const settings *q = r->params;
     const int64_t m = r->in[0]->desc.dim[0], d = r->in[0]->desc.dim[1];
-    char defines[32];
-    snprintf(defines, sizeof defines, "-DSUPCON_D=%lld", (long long)d);
+    char defines[64];
+    define(r->device, q, choose(r->device, q, d), &r->in[0]->desc, defines);
     const limn_status status = forward_rows(r, choose(r->device, q, d), defines);
     if (status != LIMN_OK)
         return status;
@@ -140,13 +187,13 @@ static limn_status backward(const limn_op_run *r)
                                           [GPU] = "supcon_backward_gpu",
                                           [PLAIN] = "supcon_backward_plain"};
     const settings *q = r->params;
-    const int64_t m = r->in[0]->desc.dim[0], d = r->in[0]->desc.dim[1], step = slice_rows(m, d);
-    const int64_t impl = choose(r->device, q, d);
+    const int64_t m = r->in[0]->desc.dim[0], d = r->in[0]->desc.dim[1];
+    const int64_t impl = choose(r->device, q, d), step = slice_rows(r->device, q, impl, m, d);
     if (!r->grad_in[0])
         return LIMN_OK;
-    char defines[32];
-    snprintf(defines, sizeof defines, "-DSUPCON_D=%lld", (long long)d);
-    limn_status status = impl == CPU ? pack(r, defines, 0) : LIMN_OK;
+    char defines[64];
+    define(r->device, q, impl, &r->in[0]->desc, defines);
+    limn_status status = impl == CPU ? pack(r, defines, 0, copy_size(&r->in[0]->desc)) : LIMN_OK;
     for (int64_t first = 0; first < m && status == LIMN_OK; first += step) {
         limn_arg args[12] = {limn_int(m), limn_int(first), limn_float(1 / q->temperature),
                              limn_float(q->scale), limn_in(r->in[0]->buffer)};
@@ -160,7 +207,8 @@ static limn_status backward(const limn_op_run *r)
         args[count++] = limn_in(r->grad_out[0]->buffer);
         args[count++] = limn_out(r->grad_in[0]->buffer);
         status = limn_launch(r->device, kernels[impl], defines,
-                             grid_of(impl, m - first < step ? m - first : step), args, count);
+                             grid_of(r->device, q, impl, m, m - first < step ? m - first : step),
+                             args, count);
     }
     return status;
 }

@@ -11,12 +11,15 @@
         }                                                                                          \
     }
 
-/* Every form; sizes below, at and across tiles of 4, 16 and 64. */
+/* Every form; sizes below, at and across tiles of 8, 16 and 32 and blocks of 128. */
 static const limn_op_case cases[] = {
     {"", 2, {LIMN_F2(2, 5), LABELS(2)}, true}, /* one pair: log 1 */
     {"temperature=0.5", 2, {LIMN_F2(33, 7), LABELS(33)}, false},
     {"impl=1 temperature=0.5", 2, {LIMN_F2(5, 16), LABELS(5)}, false},
     {"impl=1 temperature=0.2 scale=1.5", 2, {LIMN_F2(83, 32), LABELS(83)}, false},
+    {"impl=1 temperature=0.1", 2, {LIMN_F2(257, 33), LABELS(257)}, false},
+    {"impl=1 temperature=0.1", 2, {LIMN_F2(128, 3), LABELS(128)}, false},
+    {"impl=1 rows=128", 2, {LIMN_F2(257, 16), LABELS(257)}, false},
     {"impl=2 temperature=0.2 scale=1.5", 2, {LIMN_F2(37, 20), LABELS(37)}, false},
     {"impl=2", 2, {LIMN_F2(16, 16), LABELS(16)}, false},
     {"impl=3 scale=-0.5", 2, {LIMN_F2(37, 20), LABELS(37)}, false},
