@@ -1,4 +1,4 @@
-/* Filters rearranged for the tiled convolution kernels, once per call.
+/* Filters rearranged for the tiled convolution kernels, once for as long as they do not change.
  *
  *   w     [K][CG][R*S]          filters in file order, K = groups * KG output channels
  *   bias  [K]                   read where has_bias is not 0

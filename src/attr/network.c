@@ -125,6 +125,8 @@ static limn_status try_batch(limn_attr_job *job, int64_t batch, const limn_attr_
     if (status == LIMN_OK)
         status = limn_graph_keep(net->graph, net->score);
     if (status == LIMN_OK)
+        status = limn_graph_freeze(net->graph);
+    if (status == LIMN_OK)
         status = limn_graph_compile(net->graph, backward ? net->score : -1);
     return status;
 }

@@ -65,6 +65,8 @@ static limn_status build(limn_model *m, const limn_dataset *data, const limn_pre
         if (wanted[i] >= 0)
             status = limn_graph_keep(net->graph, wanted[i]);
     if (status == LIMN_OK)
+        status = limn_graph_freeze(net->graph);
+    if (status == LIMN_OK)
         status = limn_graph_compile(net->graph, -1);
     net->images = in[0];
     return status;

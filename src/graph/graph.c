@@ -294,11 +294,58 @@ limn_status limn_graph_want_gradient(limn_graph *g, limn_node node)
     return status;
 }
 
+limn_status limn_graph_freeze(limn_graph *g)
+{
+    const limn_status status = still_open(g);
+    if (status == LIMN_OK)
+        g->frozen = true;
+    return status;
+}
+
 /* A node that nothing keeps the memory of. */
 static bool is_passing(const limn_graph *g, limn_node node)
 {
     const limn_graph_node *n = &g->nodes[node];
     return n->apply >= 0 && !n->keep && node != g->root;
+}
+
+/* Whether everything that an op prepares from stays as it is while the graph lives. */
+static bool prepares_once(const limn_graph *g, const limn_apply *apply)
+{
+    bool constant = g->frozen;
+    for (int i = 0; i < apply->in_count; i++) {
+        const limn_value *value = &g->values[g->nodes[apply->in[i]].value];
+        if (!(apply->op->prepare_in >> i & 1))
+            continue;
+        constant = constant && value->borrowed;
+        for (int a = 0; a < g->apply_count && constant; a++)
+            for (int k = 0; k < g->applies[a].in_count; k++)
+                if ((g->applies[a].op->updates >> k & 1) &&
+                    g->values[g->nodes[g->applies[a].in[k]].value].tensor.buffer ==
+                        value->tensor.buffer)
+                    constant = false;
+    }
+    return constant;
+}
+
+/* Memory for what an op prepares, at forward step `at`. */
+static limn_status add_prepared(limn_graph *g, const limn_apply *apply, int at)
+{
+    limn_status status = LIMN_OK;
+    g->steps[at].prepares = apply->op->prepare != NULL;
+    g->steps[at].lasts = g->steps[at].prepares && prepares_once(g, apply);
+    for (int i = 0; i < LIMN_OP_MAX_PREPARED && status == LIMN_OK; i++) {
+        int value;
+        if (!apply->plan.prepared[i])
+            continue;
+        status = limn_graph_new_value(g, NULL, apply->plan.prepared[i], &value);
+        if (status != LIMN_OK)
+            break;
+        limn_value_touch(g, value, g->steps[at].lasts ? 0 : at);
+        limn_value_touch(g, value, g->steps[at].lasts ? LIMN_STEP_FOREVER : at);
+        g->steps[at].prepared[i] = value + 1;
+    }
+    return status;
 }
 
 static limn_status add_forward(limn_graph *g)
@@ -330,6 +377,8 @@ static limn_status add_forward(limn_graph *g)
             g->steps[at].scratch = scratch;
             limn_value_touch(g, scratch, at);
         }
+        if ((status = add_prepared(g, apply, at)) != LIMN_OK)
+            return status;
         g->cost.forward_flops += apply->plan.flops;
     }
     g->forward_steps = g->step_count;

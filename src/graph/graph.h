@@ -43,6 +43,13 @@ bool limn_graph_is_output(const limn_graph *g, limn_node node);
 limn_status limn_graph_keep(limn_graph *g, limn_node node);
 limn_status limn_graph_want_gradient(limn_graph *g, limn_node node);
 
+/** Says, before compiling, that the externs' contents stay as they are from one forward run to the
+ *  next: what ops make of externs alone (packed filters) is made in the first run and kept, in
+ *  memory of its own. */
+limn_status limn_graph_freeze(limn_graph *g);
+/** They changed after all: the next forward run prepares anew.  Any time. */
+void limn_graph_refresh(limn_graph *g);
+
 /** Ends building.  `root`: the node that backward starts from, or -1 for a forward-only graph.  The
  *  caller writes d(result)/d(root) into limn_graph_gradient(g, root) before each backward run.
  *  Plans memory by lifetime and allocates all of it.  LIMN_OUT_OF_DEVICE_MEMORY leaves the graph to

@@ -48,6 +48,8 @@ typedef struct limn_step {
     int grad_in[LIMN_OP_MAX_IN], grad_out[LIMN_OP_MAX_OUT];
     int sum[3];  /* of a sum: two terms and the result */
     int scratch; /* value index, or -1 */
+    int prepared[LIMN_OP_MAX_PREPARED];
+    bool prepares, lasts; /* forward; what it prepares serves later runs too */
     limn_op_run run;
     limn_op_plan *own_plan; /* of a sum; else NULL */
 } limn_step;
@@ -69,6 +71,8 @@ struct limn_graph {
     int slot_count;
     limn_node root;
     bool compiled;
+    bool frozen;   /* externs stay as they are */
+    bool prepared; /* and what lasts is there */
     limn_graph_cost cost;
 };
 

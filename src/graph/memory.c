@@ -129,6 +129,9 @@ static void resolve(limn_graph *g, limn_step *step)
         run->out[i] = &g->values[g->nodes[apply->out[i]].value].tensor;
         run->grad_out[i] = tensor_of(g, step->grad_out[i]);
     }
+    for (int i = 0; i < LIMN_OP_MAX_PREPARED; i++)
+        if (step->prepared[i])
+            run->prepared[i] = g->values[step->prepared[i] - 1].tensor.buffer;
     for (int i = 0; i < apply->plan.saved_count; i++)
         run->saved[i] = &g->values[apply->saved[i]].tensor;
 }

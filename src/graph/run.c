@@ -21,17 +21,29 @@ static limn_status run(limn_graph *g, int from, int to)
 {
     for (int s = from; s < to; s++) {
         const limn_step *step = &g->steps[s];
-        const limn_status status =
-            step->backward ? step->op->backward(&step->run) : step->op->forward(&step->run);
+        limn_status status = LIMN_OK;
+        if (step->prepares && !(step->lasts && g->prepared))
+            status = step->op->prepare(&step->run);
+        if (status == LIMN_OK)
+            status =
+                step->backward ? step->op->backward(&step->run) : step->op->forward(&step->run);
         if (status != LIMN_OK)
             return status;
     }
     return limn_device_flush(g->device);
 }
 
+void limn_graph_refresh(limn_graph *g)
+{
+    g->prepared = false;
+}
+
 limn_status limn_graph_forward(limn_graph *g)
 {
-    return run(g, 0, g->forward_steps);
+    const limn_status status = run(g, 0, g->forward_steps);
+    if (status == LIMN_OK)
+        g->prepared = true;
+    return status;
 }
 
 limn_status limn_graph_backward(limn_graph *g)

@@ -226,7 +226,8 @@ static limn_status compare(limn_context *ctx, const limn_tensor *tensor, const d
 typedef struct rig {
     limn_context *ctx;
     limn_op_run run;
-    limn_tensor *all[2 * LIMN_OP_MAX_IN + 2 * LIMN_OP_MAX_OUT + LIMN_OP_MAX_SAVED];
+    limn_tensor
+        *all[2 * LIMN_OP_MAX_IN + 2 * LIMN_OP_MAX_OUT + LIMN_OP_MAX_SAVED + LIMN_OP_MAX_PREPARED];
     int count;
 } rig;
 
@@ -245,6 +246,30 @@ static void free_rig(rig *r)
     limn_buffer_destroy(&r->run.scratch);
 }
 
+/* Memory for what is prepared, the inputs, and the preparing: while the inputs that it must not
+ * read are still NaN. */
+static limn_status prepare(const limn_op_values *v, rig *r)
+{
+    limn_status status = LIMN_OK;
+    for (int i = 0; i < LIMN_OP_MAX_PREPARED && status == LIMN_OK; i++) {
+        const limn_desc bytes = limn_desc_make(LIMN_U8, 1, (int64_t)v->plan.prepared[i], 0, 0, 0);
+        limn_tensor *prepared;
+        if (!v->plan.prepared[i])
+            continue;
+        status = add_tensor(r, &bytes, &prepared);
+        if (status == LIMN_OK)
+            r->run.prepared[i] = prepared->buffer;
+    }
+    for (int late = 0; late < 2 && status == LIMN_OK; late++) {
+        for (int i = 0; i < v->in_count && status == LIMN_OK; i++)
+            if ((v->op->prepare_in >> i & 1) == !late)
+                status = upload(r->ctx, r->run.in[i], v->in[i]);
+        if (status == LIMN_OK && !late && v->op->prepare)
+            status = v->op->prepare(&r->run);
+    }
+    return status;
+}
+
 static limn_status make_rig(limn_device *device, const limn_op_values *v, rig *r)
 {
     *r = (rig){.ctx = limn_device_context(device)};
@@ -255,8 +280,6 @@ static limn_status make_rig(limn_device *device, const limn_op_values *v, rig *r
         status = add_tensor(r, &v->in_desc[i], &r->run.in[i]);
         if (status == LIMN_OK && v->grad_in[i])
             status = add_tensor(r, &v->in_desc[i], &r->run.grad_in[i]);
-        if (status == LIMN_OK)
-            status = upload(r->ctx, r->run.in[i], v->in[i]);
     }
     for (int i = 0; i < v->plan.out_count && status == LIMN_OK; i++) {
         status = add_tensor(r, &v->plan.out[i], &r->run.out[i]);
@@ -267,7 +290,7 @@ static limn_status make_rig(limn_device *device, const limn_op_values *v, rig *r
     }
     for (int i = 0; i < v->plan.saved_count && status == LIMN_OK; i++)
         status = add_tensor(r, &v->plan.saved[i], &r->run.saved[i]);
-    return status;
+    return status == LIMN_OK ? prepare(v, r) : status;
 }
 
 static limn_status run_once(const limn_op *op, rig *r, bool backward)

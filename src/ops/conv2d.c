@@ -182,6 +182,9 @@ static limn_status plan(limn_device *device, const void *params, const limn_desc
     const limn_choice_case c = {device, params, in, in_count};
     for (int d = CONV2D_FORWARD; d <= CONV2D_FILTER; d++)
         out->choice[d] = p->impl > 0 ? (int)p->impl - 1 : limn_op_choose("conv2d", &choices, &c, d);
+    const conv2d_impl *forward_impl = implementations[out->choice[CONV2D_FORWARD]];
+    if (forward_impl->prepared)
+        out->prepared[0] = forward_impl->prepared(limn_device_get_limits(device), &s);
     out->forward_scratch = scratch_of(device, out, &s, CONV2D_FORWARD);
     out->backward_scratch = larger(scratch_of(device, out, &s, CONV2D_DATA),
                                    scratch_of(device, out, &s, CONV2D_FILTER));
@@ -197,6 +200,8 @@ static limn_status plan(limn_device *device, const void *params, const limn_desc
     return LIMN_OK;
 }
 
+extern const limn_op limn_op_conv2d;
+
 /* ---- running -------------------------------------------------------------------------------- */
 
 static conv2d_shape shape_of_run(const limn_op_run *r)
@@ -207,18 +212,34 @@ static conv2d_shape shape_of_run(const limn_op_run *r)
     return make_shape(r->params, in, r->in_count);
 }
 
-static limn_status forward(const limn_op_run *r)
+static conv2d_call forward_call(const limn_op_run *r, const conv2d_shape *s)
 {
-    const conv2d_shape s = shape_of_run(r);
-    const conv2d_call call = {
+    return (conv2d_call){
         .device = r->device,
-        .shape = &s,
+        .shape = s,
         .x = r->in[0]->buffer,
         .w = r->in[1]->buffer,
-        .bias = s.bias ? r->in[2]->buffer : NULL,
+        .bias = s->bias ? r->in[2]->buffer : NULL,
         .result = r->out[0]->buffer,
         .scratch = r->scratch,
+        .prepared = r->prepared[0],
     };
+}
+
+static limn_status prepare(const limn_op_run *r)
+{
+    const conv2d_shape s = shape_of_run(r);
+    const conv2d_call call = forward_call(r, &s);
+    const conv2d_impl *impl = implementations[r->plan->choice[CONV2D_FORWARD]];
+    return impl->prepare ? impl->prepare(&call) : LIMN_OK;
+}
+
+static limn_status forward(const limn_op_run *r)
+{
+    if (r->plan->prepared[0] && !r->prepared[0])
+        return limn_op_forward(&limn_op_conv2d, r);
+    const conv2d_shape s = shape_of_run(r);
+    const conv2d_call call = forward_call(r, &s);
     return implementations[r->plan->choice[CONV2D_FORWARD]]->run(&call, CONV2D_FORWARD);
 }
 
@@ -327,6 +348,8 @@ const limn_op limn_op_conv2d = {
     .backward_in = 3,
     .differentiable = 7,
     .plan = plan,
+    .prepare = prepare,
+    .prepare_in = 6,
     .forward = forward,
     .backward = backward,
     .forward_reference = forward_reference,

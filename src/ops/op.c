@@ -123,6 +123,24 @@ limn_status limn_op_make_plan(limn_device *device, const limn_op *op, const void
     return op->plan(device, params, in, in_count, plan);
 }
 
+limn_status limn_op_forward(const limn_op *op, const limn_op_run *run)
+{
+    limn_op_run own = *run;
+    limn_status status = LIMN_OK;
+    for (int i = 0; i < LIMN_OP_MAX_PREPARED; i++) {
+        own.prepared[i] = NULL;
+        if (status == LIMN_OK && run->plan->prepared[i])
+            status = limn_buffer_create(run->device, run->plan->prepared[i], &own.prepared[i]);
+    }
+    if (status == LIMN_OK && op->prepare)
+        status = op->prepare(&own);
+    if (status == LIMN_OK)
+        status = op->forward(&own);
+    for (int i = 0; i < LIMN_OP_MAX_PREPARED; i++)
+        limn_buffer_destroy(&own.prepared[i]);
+    return status;
+}
+
 static limn_status call(limn_device *device, const limn_op *op, const void *params,
                         limn_tensor *const *in, int in_count, limn_tensor *const *out,
                         int out_count)
@@ -155,7 +173,7 @@ static limn_status call(limn_device *device, const limn_op *op, const void *para
     if (status == LIMN_OK && plan.forward_scratch)
         status = limn_buffer_create(device, plan.forward_scratch, &run.scratch);
     if (status == LIMN_OK)
-        status = op->forward(&run);
+        status = limn_op_forward(op, &run);
     limn_buffer_destroy(&run.scratch);
     for (int i = 0; i < plan.saved_count; i++)
         limn_tensor_destroy(&run.saved[i]);

@@ -9,7 +9,13 @@
 
 #include "tensor/tensor.h"
 
-enum { LIMN_OP_MAX_IN = 8, LIMN_OP_MAX_OUT = 3, LIMN_OP_MAX_SAVED = 3, LIMN_OP_MAX_CHOICES = 3 };
+enum {
+    LIMN_OP_MAX_IN = 8,
+    LIMN_OP_MAX_OUT = 3,
+    LIMN_OP_MAX_SAVED = 3,
+    LIMN_OP_MAX_CHOICES = 3,
+    LIMN_OP_MAX_PREPARED = 2
+};
 
 /* ---- parameters ---------------------------------------------------------------------------- */
 
@@ -36,7 +42,8 @@ typedef struct limn_op_plan {
     limn_desc out[LIMN_OP_MAX_OUT];
     int saved_count; /**< tensors that forward leaves for backward */
     limn_desc saved[LIMN_OP_MAX_SAVED];
-    size_t forward_scratch; /**< bytes, contents undefined at entry */
+    size_t prepared[LIMN_OP_MAX_PREPARED]; /**< bytes of what prepare leaves for forward; 0: none */
+    size_t forward_scratch;                /**< bytes, contents undefined at entry */
     size_t backward_scratch;
     unsigned backward_in, backward_out; /**< the row's, where plan does not clear bits of them */
     double flops, bytes;                /**< of forward: arithmetic, least memory traffic */
@@ -93,7 +100,9 @@ typedef struct limn_op_run {
     limn_tensor *in[LIMN_OP_MAX_IN];
     limn_tensor *out[LIMN_OP_MAX_OUT];
     limn_tensor *saved[LIMN_OP_MAX_SAVED];
-    limn_buffer *scratch; /**< of the size that the plan asked for, or NULL */
+    limn_buffer
+        *prepared[LIMN_OP_MAX_PREPARED]; /**< as planned; NULL: forward prepares by itself */
+    limn_buffer *scratch; /**< of the size that the plan asked for, or NULL; not for prepare */
     /* backward only: */
     limn_tensor *grad_out[LIMN_OP_MAX_OUT]; /**< NULL where no gradient arrives */
     limn_tensor *grad_in[LIMN_OP_MAX_IN];   /**< to be overwritten; NULL where none is asked */
@@ -138,6 +147,11 @@ typedef struct limn_op {
      *  do not fit. */
     limn_status (*plan)(limn_device *device, const void *params, const limn_desc *in, int in_count,
                         limn_op_plan *plan);
+    /** NULL, or the part of forward that depends on the contents of the inputs of `prepare_in`
+     * only: it fills run->prepared, once for as many forward runs as those inputs stay as they are.
+     */
+    limn_status (*prepare)(const limn_op_run *run);
+    unsigned prepare_in;
     limn_status (*forward)(const limn_op_run *run);
     limn_status (*backward)(const limn_op_run *run);
     void (*forward_reference)(const limn_op_reference *r);
@@ -173,6 +187,9 @@ void limn_op_inherit(const limn_op *to, void *to_params, const limn_op *from,
 /** Input count checked, then op->plan with all of it zeroed before. */
 limn_status limn_op_make_plan(limn_device *device, const limn_op *op, const void *params,
                               const limn_desc *in, int in_count, limn_op_plan *plan);
+
+/** Prepares in memory of its own, then runs forward. */
+limn_status limn_op_forward(const limn_op *op, const limn_op_run *run);
 
 /** Runs one op outside a graph: parses, plans, takes scratch, launches.  `out` tensors must have
  * the planned descriptions (checked).  For perturbations, updates and losses that stand alone. */

@@ -44,7 +44,9 @@ static void free_workload(limn_bench_step *s)
 static limn_status finish_inference(limn_bench_step *s, limn_node logits)
 {
     s->work.loss = s->work.labels = -1;
-    const limn_status status = limn_graph_keep(s->work.graph, logits);
+    limn_status status = limn_graph_keep(s->work.graph, logits);
+    if (status == LIMN_OK)
+        status = limn_graph_freeze(s->work.graph);
     return status == LIMN_OK ? limn_graph_compile(s->work.graph, -1) : status;
 }
 

@@ -79,7 +79,7 @@ limn_status conv2d_pack(const conv2d_call *call, conv2d_direction direction, int
                            limn_out(call->scratch), limn_int(zeros), limn_int(panels),
                            limn_int(blocks), limn_int(s->kg), limn_int(s->cg), limn_int(s->taps));
     return LIMN_LAUNCH(call->device, "conv2d_pack_forward", defines, grid, limn_in(call->w),
-                       limn_in(call->bias ? call->bias : call->w), limn_out(call->scratch),
+                       limn_in(call->bias ? call->bias : call->w), limn_out(call->prepared),
                        limn_int(call->bias != NULL), limn_int(zeros), limn_int(panels),
                        limn_int(blocks), limn_int(s->kg), limn_int(s->cg), limn_int(s->taps));
 }

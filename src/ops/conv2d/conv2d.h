@@ -37,8 +37,9 @@ typedef struct conv2d_call {
     limn_device *device;
     const conv2d_shape *shape;
     const limn_buffer *x, *w, *bias, *dy;
-    limn_buffer *result;  /**< y, dx or dw: overwritten whole */
-    limn_buffer *scratch; /**< NULL where `scratch` says 0 */
+    limn_buffer *result;   /**< y, dx or dw: overwritten whole */
+    limn_buffer *scratch;  /**< NULL where `scratch` says 0 */
+    limn_buffer *prepared; /**< CONV2D_FORWARD: NULL where `prepared` says 0 */
 } conv2d_call;
 
 /** One way to compute all three directions. */
@@ -51,6 +52,10 @@ typedef struct conv2d_impl {
                       conv2d_direction direction);
     limn_status (*run)(const conv2d_call *call, conv2d_direction direction);
     double growth; /**< of rounding errors, as a multiple of limn_op_sum_bound: 1 for plain sums */
+    /** The part of CONV2D_FORWARD that depends on filters and bias only: how many bytes it fills,
+     *  and the filling.  Both NULL: there is none. */
+    size_t (*prepared)(const limn_device_limits *limits, const conv2d_shape *shape);
+    limn_status (*prepare)(const conv2d_call *call);
 } conv2d_impl;
 
 extern const conv2d_impl conv2d_plain; /**< any shape, one work-item an element */
@@ -74,7 +79,8 @@ conv2d_class conv2d_class_make(const conv2d_axis *axis, conv2d_direction directi
 
 /** Floats of zeros, bias and panels that conv2d/pack.cl writes with panels of `kb` channels. */
 size_t conv2d_packed_floats(const conv2d_shape *shape, conv2d_direction direction, int kb);
-/** Rearranges the filters (and the bias) into call->scratch; kb = 16 * nv. */
+/** Rearranges the filters (and the bias) into call->prepared (CONV2D_FORWARD) or call->scratch
+ *  (CONV2D_DATA); kb = 16 * nv. */
 limn_status conv2d_pack(const conv2d_call *call, conv2d_direction direction, int nv);
 
 enum { CONV2D_CLASS_ARGS = 32 };

@@ -58,13 +58,26 @@ static size_t slice_count(const limn_device_limits *limits, const conv2d_shape *
     return (size_t)((pixels - 1) / per + 1);
 }
 
+static size_t local_prepared(const limn_device_limits *limits, const conv2d_shape *s)
+{
+    return sizeof(float) * conv2d_packed_floats(s, CONV2D_FORWARD, 4 * side_for(limits));
+}
+
+static limn_status local_prepare(const conv2d_call *call)
+{
+    const int side = side_for(limn_device_get_limits(call->device));
+    return conv2d_pack(call, CONV2D_FORWARD, side / 4);
+}
+
 static size_t local_scratch(const limn_device_limits *limits, const conv2d_shape *s,
                             conv2d_direction direction)
 {
     if (direction == CONV2D_FILTER)
         return sizeof(float) * slice_count(limits, s) * (size_t)s->groups * (size_t)s->kg *
                columns_of(s);
-    return sizeof(float) * conv2d_packed_floats(s, direction, 4 * side_for(limits));
+    return direction == CONV2D_DATA
+               ? sizeof(float) * conv2d_packed_floats(s, direction, 4 * side_for(limits))
+               : 0;
 }
 
 static const char *local_accepts(const limn_device_limits *limits, const conv2d_shape *s,
@@ -89,7 +102,8 @@ static limn_status run_classes(const conv2d_call *call, conv2d_direction directi
     const size_t blocks = tiles(direction == CONV2D_DATA ? s->cg : s->kg, side);
     char defines[32];
     snprintf(defines, sizeof(defines), "-DSIDE=%d", side);
-    limn_status status = conv2d_pack(call, direction, kb / 16);
+    const limn_buffer *packed = direction == CONV2D_DATA ? call->scratch : call->prepared;
+    limn_status status = direction == CONV2D_DATA ? conv2d_pack(call, direction, kb / 16) : LIMN_OK;
     if (status != LIMN_OK)
         return status;
     const int h_count = conv2d_class_count(&s->h, direction);
@@ -98,7 +112,7 @@ static limn_status run_classes(const conv2d_call *call, conv2d_direction directi
         const conv2d_class h = conv2d_class_make(&s->h, direction, i / w_count);
         const conv2d_class w = conv2d_class_make(&s->w, direction, i % w_count);
         limn_arg args[3 + CONV2D_CLASS_ARGS] = {
-            limn_in(direction == CONV2D_DATA ? call->dy : call->x), limn_in(call->scratch),
+            limn_in(direction == CONV2D_DATA ? call->dy : call->x), limn_in(packed),
             limn_out(call->result)};
         conv2d_class_args(s, direction, kb, &h, &w, args + 3);
         const limn_grid grid = {
@@ -145,4 +159,5 @@ static limn_status local_run(const conv2d_call *call, conv2d_direction direction
     return direction == CONV2D_FILTER ? run_filter(call) : run_classes(call, direction);
 }
 
-const conv2d_impl conv2d_local = {"local", local_accepts, local_scratch, local_run, 1};
+const conv2d_impl conv2d_local = {"local", local_accepts,  local_scratch, local_run,
+                                  1,       local_prepared, local_prepare};

@@ -58,14 +58,30 @@ static size_t filter_floats(const conv2d_shape *s)
            (size_t)s->cg;
 }
 
+static size_t packed_bytes(const conv2d_shape *s, conv2d_direction direction)
+{
+    const int kb = 16 * vectors_for(result_channels(s, direction));
+    return sizeof(float) * conv2d_packed_floats(s, direction, kb);
+}
+
+static size_t tile_prepared(const limn_device_limits *limits, const conv2d_shape *s)
+{
+    (void)limits;
+    return packed_bytes(s, CONV2D_FORWARD);
+}
+
+static limn_status tile_prepare(const conv2d_call *call)
+{
+    return conv2d_pack(call, CONV2D_FORWARD, vectors_for(call->shape->kg));
+}
+
 static size_t tile_scratch(const limn_device_limits *limits, const conv2d_shape *s,
                            conv2d_direction direction)
 {
     (void)limits;
     if (direction == CONV2D_FILTER)
         return sizeof(float) * filter_floats(s);
-    const int kb = 16 * vectors_for(result_channels(s, direction));
-    return sizeof(float) * conv2d_packed_floats(s, direction, kb);
+    return direction == CONV2D_DATA ? packed_bytes(s, direction) : 0;
 }
 
 static const char *tile_accepts(const limn_device_limits *limits, const conv2d_shape *s,
@@ -77,7 +93,9 @@ static const char *tile_accepts(const limn_device_limits *limits, const conv2d_s
         return "a group has fewer than 8 channels";
     if (direction == CONV2D_DATA && (int64_t)s->h.stride * s->w.stride > MAX_CLASSES)
         return "the strides make more than 64 classes of pixels";
-    if (tile_scratch(limits, s, direction) / sizeof(float) > INT32_MAX)
+    const size_t bytes =
+        direction == CONV2D_FORWARD ? tile_prepared(limits, s) : tile_scratch(limits, s, direction);
+    if (bytes / sizeof(float) > INT32_MAX)
         return "the filters are too large";
     return NULL;
 }
@@ -90,7 +108,8 @@ static limn_status run_tiles(const conv2d_call *call, conv2d_direction direction
     const size_t blocks = (size_t)((result_channels(s, direction) + kb - 1) / kb);
     char defines[48];
     snprintf(defines, sizeof(defines), "-DMR=%d -DNV=%d", mr, nv);
-    limn_status status = conv2d_pack(call, direction, nv);
+    const limn_buffer *packed = direction == CONV2D_DATA ? call->scratch : call->prepared;
+    limn_status status = direction == CONV2D_DATA ? conv2d_pack(call, direction, nv) : LIMN_OK;
     if (status != LIMN_OK)
         return status;
     const int h_count = conv2d_class_count(&s->h, direction);
@@ -101,7 +120,7 @@ static limn_status run_tiles(const conv2d_call *call, conv2d_direction direction
         const bool skips = h.taps * w.taps > 1 && h.count * w.count <= SMALL_IMAGE;
         const size_t pixels = (size_t)s->n * (size_t)h.count * (size_t)w.count;
         limn_arg args[4 + CONV2D_CLASS_ARGS] = {
-            limn_in(direction == CONV2D_DATA ? call->dy : call->x), limn_in(call->scratch),
+            limn_in(direction == CONV2D_DATA ? call->dy : call->x), limn_in(packed),
             limn_out(call->result), limn_int(skips && s->n >= FEWEST_IMAGES)};
         conv2d_class_args(s, direction, kb, &h, &w, args + 4);
         const limn_grid grid = {
@@ -168,4 +187,5 @@ static limn_status tile_run(const conv2d_call *call, conv2d_direction direction)
     return direction == CONV2D_FILTER ? run_filter(call) : run_tiles(call, direction);
 }
 
-const conv2d_impl conv2d_tile = {"tile", tile_accepts, tile_scratch, tile_run, 1};
+const conv2d_impl conv2d_tile = {"tile", tile_accepts,  tile_scratch, tile_run,
+                                 1,      tile_prepared, tile_prepare};
