@@ -17,10 +17,10 @@
 #define SUPCON_D 128 /* length of an embedding */
 #endif
 #ifndef SUPCON_ROWS
-#define SUPCON_ROWS 128
+#define SUPCON_ROWS 32 /* rows of a work-item, a multiple of 8 */
 #endif
 #ifndef SUPCON_BLOCK
-#define SUPCON_BLOCK 128
+#define SUPCON_BLOCK 128 /* columns of a block, a multiple of 32 */
 #endif
 #define SUPCON_DP ((SUPCON_D + 31) / 32 * 32)
 #define SUPCON_NONE (-1.0e30f) /* below every similarity: the start of a running maximum */

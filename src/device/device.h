@@ -63,7 +63,8 @@ typedef enum limn_arg_kind {
     LIMN_ARG_LONG,
     LIMN_ARG_ULONG,
     LIMN_ARG_FLOAT,
-    LIMN_ARG_LOCAL /**< bytes of local memory */
+    LIMN_ARG_LOCAL, /**< bytes of local memory */
+    LIMN_ARG_NONE   /**< a buffer argument without one: NULL in the kernel */
 } limn_arg_kind;
 
 typedef struct limn_arg {
@@ -113,6 +114,10 @@ static inline limn_arg limn_float(double v)
 static inline limn_arg limn_local(size_t bytes)
 {
     return (limn_arg){LIMN_ARG_LOCAL, {.local = bytes}};
+}
+static inline limn_arg limn_none(void)
+{
+    return (limn_arg){LIMN_ARG_NONE, {.buffer = NULL}};
 }
 
 /** Work-items per dimension (unused ones 0 or 1) and per group.  `local` all 0: the layer picks

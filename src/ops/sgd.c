@@ -1,5 +1,6 @@
-/* One step of stochastic gradient descent on one parameter, in place. */
+/* One step of stochastic gradient descent in place, on one parameter or on many. */
 #include "ops/op.h"
+#include "ops/sgd.h"
 
 #include <stddef.h>
 
@@ -43,6 +44,64 @@ static limn_status forward(const limn_op_run *r)
                        limn_int(q->nesterov), limn_inout(r->in[0]->buffer),
                        limn_in(r->in[1]->buffer), limn_inout(r->in[2]->buffer));
 }
+
+/* ---- many at once ---------------------------------------------------------------------------- */
+
+enum { SPAN = 4096, FIRST_ARGS = 5, TENSOR_ARGS = 4 }; /* as in cl/sgd.cl */
+
+static limn_status check_item(limn_device *device, const limn_sgd_item *item)
+{
+    const limn_desc in[3] = {item->weight->desc, item->gradient->desc, item->momentum->desc};
+    limn_op_plan unused;
+    if (limn_desc_count(&in[0]) > INT32_MAX)
+        return limn_fail(limn_device_context(device), LIMN_BAD_USAGE, "bad inputs", "sgd",
+                         "a parameter of more than 2^31 - 1 elements");
+    return plan(device, NULL, in, 3, &unused);
+}
+
+static limn_status launch_many(limn_device *device, const limn_sgd_item *items, int count,
+                               const limn_sgd_rates *rates)
+{
+    limn_arg args[FIRST_ARGS + TENSOR_ARGS * LIMN_SGD_TENSORS];
+    uint32_t decayed = 0;
+    size_t spans = 0;
+    for (int i = 0; i < LIMN_SGD_TENSORS; i++) {
+        limn_arg *own = &args[FIRST_ARGS + TENSOR_ARGS * i];
+        own[0] = limn_int(0);
+        own[1] = own[2] = own[3] = limn_none();
+        if (i >= count)
+            continue;
+        const int64_t n = limn_desc_count(&items[i].weight->desc);
+        own[0] = limn_int(n);
+        own[1] = limn_inout(items[i].weight->buffer);
+        own[2] = limn_in(items[i].gradient->buffer);
+        own[3] = limn_inout(items[i].momentum->buffer);
+        decayed |= (uint32_t)items[i].decayed << i;
+        spans += (size_t)((n + SPAN - 1) / SPAN);
+    }
+    args[0] = limn_float(rates->lr);
+    args[1] = limn_float(rates->momentum);
+    args[2] = limn_float(rates->weight_decay);
+    args[3] = limn_uint(decayed);
+    args[4] = limn_int(rates->nesterov);
+    const size_t group = limn_device_get_limits(device)->is_cpu ? 1 : 64;
+    return limn_launch(device, "sgd_many", "", (limn_grid){{spans * group, 1, 1}, {group, 1, 1}},
+                       args, sizeof args / sizeof *args);
+}
+
+limn_status limn_sgd_many(limn_device *device, const limn_sgd_item *items, int count,
+                          const limn_sgd_rates *rates)
+{
+    limn_status status = LIMN_OK;
+    for (int i = 0; i < count && status == LIMN_OK; i++)
+        status = check_item(device, &items[i]);
+    for (int i = 0; i < count && status == LIMN_OK; i += LIMN_SGD_TENSORS)
+        status = launch_many(device, items + i,
+                             count - i < LIMN_SGD_TENSORS ? count - i : LIMN_SGD_TENSORS, rates);
+    return status;
+}
+
+/* ---- reference ------------------------------------------------------------------------------ */
 
 static void forward_reference(const limn_op_reference *r)
 {

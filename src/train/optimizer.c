@@ -2,17 +2,28 @@
 
 #include "base/memory.h"
 
-#include <stdio.h>
+#include "ops/sgd.h"
+
 #include <string.h>
 
-static void print_sgd(const limn_train_params *params, double lr, double decay,
-                      char text[LIMN_OPTIMIZER_TEXT])
+static limn_status update_sgd(limn_device *device, const limn_update *updates, int count,
+                              const limn_train_params *params, double lr)
 {
-    snprintf(text, LIMN_OPTIMIZER_TEXT, "lr=%.17g momentum=%.17g weight_decay=%.17g nesterov=%d",
-             lr, params->momentum, decay, params->nesterov);
+    const limn_sgd_rates rates = {lr, params->momentum, params->weight_decay, params->nesterov};
+    limn_sgd_item items[LIMN_SGD_TENSORS];
+    limn_status status = LIMN_OK;
+    for (int first = 0; first < count && status == LIMN_OK; first += LIMN_SGD_TENSORS) {
+        int n = 0;
+        for (; n < LIMN_SGD_TENSORS && first + n < count; n++) {
+            const limn_update *u = &updates[first + n];
+            items[n] = (limn_sgd_item){u->weight, u->gradient, u->states[0], u->decayed};
+        }
+        status = limn_sgd_many(device, items, n, &rates);
+    }
+    return status;
 }
 
-static const limn_optimizer table[] = {{"sgd", "sgd", 1, {"momentum"}, print_sgd}};
+static const limn_optimizer table[] = {{"sgd", 1, {"momentum"}, update_sgd}};
 
 const limn_optimizer *limn_optimizer_find(const char *name)
 {
@@ -51,20 +62,23 @@ void limn_optimizer_state_free(limn_optimizer_state *state)
 limn_status limn_optimizer_step(limn_optimizer_state *state, const limn_train_params *params,
                                 double lr, limn_graph *graph, const limn_node *nodes)
 {
-    limn_status status = LIMN_OK;
+    limn_update *updates;
+    int count = 0;
+    limn_status status = limn_alloc(state->model->ctx, "optimizer", (size_t)state->count,
+                                    sizeof *updates, (void **)&updates);
     for (int i = 0; i < state->count && status == LIMN_OK; i++) {
         const limn_parameter *p = &state->model->parameters[i];
         limn_tensor *gradient = nodes[i] < 0 ? NULL : limn_graph_gradient(graph, nodes[i]);
         if (!gradient)
             continue;
-        char text[LIMN_OPTIMIZER_TEXT];
-        const bool spared = p->norm_or_bias && params->no_decay_norm_bias;
-        state->optimizer->print(params, lr, spared ? 0 : params->weight_decay, text);
-        limn_tensor *in[2 + LIMN_MAX_STATES] = {p->tensor, gradient};
-        for (int s = 0; s < state->optimizer->state_count; s++)
-            in[2 + s] = state->tensors[i][s];
-        status = limn_op_call(state->model->device, state->optimizer->op, in,
-                              2 + state->optimizer->state_count, NULL, 0, "%s", text);
+        updates[count] = (limn_update){.weight = p->tensor,
+                                       .gradient = gradient,
+                                       .decayed = !(p->norm_or_bias && params->no_decay_norm_bias)};
+        memcpy(updates[count].states, state->tensors[i], sizeof state->tensors[i]);
+        count++;
     }
+    if (status == LIMN_OK)
+        status = state->optimizer->update(state->model->device, updates, count, params, lr);
+    limn_free(updates);
     return status;
 }

@@ -1,4 +1,4 @@
-/* Update rules: each is an op over weight, gradient and state, in place. */
+/* Update rules: each changes weights and their state in place, many in one launch. */
 #ifndef LIMN_TRAIN_OPTIMIZER_H
 #define LIMN_TRAIN_OPTIMIZER_H
 
@@ -6,15 +6,21 @@
 
 #include "nn/model.h"
 
-enum { LIMN_MAX_STATES = 2, LIMN_OPTIMIZER_TEXT = 256 };
+enum { LIMN_MAX_STATES = 2 };
+
+/** One parameter of a step. */
+typedef struct limn_update {
+    limn_tensor *weight, *gradient, *states[LIMN_MAX_STATES];
+    bool decayed; /**< has weight decay */
+} limn_update;
 
 typedef struct limn_optimizer {
-    const char *name, *op;
+    const char *name;
     int state_count;
-    const char *states[LIMN_MAX_STATES]; /**< what the op keeps for each weight */
-    /** Parameters of the op for one step. */
-    void (*print)(const limn_train_params *params, double lr, double decay,
-                  char text[LIMN_OPTIMIZER_TEXT]);
+    const char *states[LIMN_MAX_STATES]; /**< what is kept for each weight */
+    /** Queues one step. */
+    limn_status (*update)(limn_device *device, const limn_update *updates, int count,
+                          const limn_train_params *params, double lr);
 } limn_optimizer;
 
 /** NULL where there is none of this name. */
