@@ -16,10 +16,13 @@
  *   y  [N][OH][OW][y_channels]   the group's channels from group * width on
  *
  * Pixels are numbered with the image slowest (major 0), or fastest (major 1): then all pixels of a
- * tile see the same border, and taps outside the image are skipped for the whole tile.
+ * tile see the same border, and taps outside the image are skipped for the whole tile.  `inside`
+ * says that no tap falls outside.  `stream` 1: y is too large for the caches, so it is written
+ * around them; only where all channels are whole vectors.
  *
- * Launch: global size (ceil(N * QH * QW / MR), panels), local size 1.  One work-item: MR pixels x KB
- * output channels in registers, no local memory.
+ * Launch: global size (panels, ceil(N * QH * QW / (MR * run))), local size 1.  One work-item: `run`
+ * tiles of MR pixels x KB output channels, each in registers; the panel and the tiles' part of x
+ * stay in a core's cache while neighbouring work-items go over all panels.
  */
 #ifndef MR
 #define MR 6 /* pixels of a tile */
@@ -42,30 +45,49 @@ void conv2d_store(float16 v, __global float *to, int count)
     }
 }
 
-__kernel void conv2d_tile(__global const float *restrict x, __global const float *restrict u,
-                          __global float *restrict y, int major, int N, int QH, int QW, int zeros,
-                          int panels, int blocks, int depth, int width, int S, int taps, int IH,
-                          int IW, int x_channels, int OH, int OW, int y_channels, int h_mul,
-                          int h_first, int h_step, int r_first, int r_step, int nr, int h_class,
-                          int h_out, int w_mul, int w_first, int w_step, int s_first, int s_step,
-                          int ns, int w_class, int w_out)
+/* A whole aligned vector, written around the caches where the compiler can say so. */
+void conv2d_stream(float16 v, __global float *to)
 {
-    const int p0 = (int)get_global_id(0) * MR, panel = get_global_id(1);
-    const int pixels = N * QH * QW, group = panel / blocks;
-    if (p0 >= pixels || panel >= panels)
+#ifdef __has_builtin
+#if __has_builtin(__builtin_nontemporal_store)
+#define HAS_STREAM
+#endif
+#endif
+#ifdef HAS_STREAM
+    __builtin_nontemporal_store(v, (__global float16 *)to);
+#else
+    vstore16(v, 0, to);
+#endif
+}
+
+__kernel void conv2d_tile(__global const float *restrict x, __global const float *restrict u,
+                          __global float *restrict y, int major, int inside, int stream, int run,
+                          int N, int QH, int QW, int zeros, int panels, int blocks, int depth,
+                          int width, int S, int taps, int IH, int IW, int x_channels, int OH,
+                          int OW, int y_channels, int h_mul, int h_first, int h_step, int r_first,
+                          int r_step, int nr, int h_class, int h_out, int w_mul, int w_first,
+                          int w_step, int s_first, int s_step, int ns, int w_class, int w_out)
+{
+    const int panel = get_global_id(0), pixels = N * QH * QW, group = panel / blocks;
+    const int p_first = (int)get_global_id(1) * (MR * run);
+    if (p_first >= pixels || panel >= panels)
         return;
+    const int p_end = min(p_first + MR * run, pixels), k0 = panel % blocks * KB;
     __global const float *xg = x + group * depth;
-    int ih[MR], iw[MR];
-    size_t image[MR], to[MR];
-    {
-        const int first = major ? p0 / N : p0 % (QH * QW);
-        int n = major ? p0 % N : p0 / (QH * QW), qh = first / QW, qw = first % QW;
+    __global const float *f = u + zeros + panels * KB + (size_t)panel * taps * depth * KB;
+    __global float *yg = y + group * width + k0;
+    const int first = major ? p_first / N : p_first % (QH * QW);
+    int n = major ? p_first % N : p_first / (QH * QW), qh = first / QW, qw = first % QW;
+    for (int p0 = p_first; p0 < p_end; p0 += MR) {
+        int ih[MR], iw[MR];
+        size_t image[MR], to[MR];
 #pragma unroll
         for (int i = 0; i < MR; i++) {
             ih[i] = qh * h_mul + h_first;
             iw[i] = qw * w_mul + w_first;
             image[i] = (size_t)n * IH * IW * x_channels;
-            to[i] = ((size_t)n * OH + h_class + h_out * qh) * OW + w_class + w_out * qw;
+            to[i] = (((size_t)n * OH + h_class + h_out * qh) * OW + w_class + w_out * qw) *
+                    y_channels;
             if (p0 + i + 1 < pixels) { /* the last pixel stands in for those past the end */
                 const int next = major ? ++n == N : 1; /* the next position of an image */
                 n = major && next ? 0 : n;
@@ -76,50 +98,51 @@ __kernel void conv2d_tile(__global const float *restrict x, __global const float
                 qh = qh == QH ? 0 : qh;
             }
         }
-    }
-    float16 acc[MR][NV];
+        float16 acc[MR][NV];
 #pragma unroll
-    for (int i = 0; i < MR; i++)
+        for (int i = 0; i < MR; i++)
 #pragma unroll
-        for (int j = 0; j < NV; j++)
-            acc[i][j] = vload16(j, u + zeros + panel * KB);
-    __global const float *f = u + zeros + panels * KB + (size_t)panel * taps * depth * KB;
-    for (int a = 0; a < nr; a++)
-        for (int b = 0; b < ns; b++) {
-            __global const float *from[MR];
-            int any = 0;
-#pragma unroll
-            for (int i = 0; i < MR; i++) {
-                const int h = ih[i] + a * h_step, w = iw[i] + b * w_step;
-                const int inside = (uint)h < (uint)IH && (uint)w < (uint)IW;
-                from[i] = inside ? xg + image[i] + (size_t)(h * IW + w) * x_channels : u;
-                any |= inside;
-            }
-            if (!any)
-                continue;
-            __global const float *row =
-                f + (size_t)((r_first + a * r_step) * S + s_first + b * s_step) * depth * KB;
-#pragma unroll 1
-            for (int d = 0; d < depth; d++) {
-                float16 fv[NV];
-#pragma unroll
-                for (int j = 0; j < NV; j++)
-                    fv[j] = vload16(j, row + (size_t)d * KB);
+            for (int j = 0; j < NV; j++)
+                acc[i][j] = vload16(j, u + zeros + panel * KB);
+        for (int a = 0; a < nr; a++)
+            for (int b = 0; b < ns; b++) {
+                __global const float *from[MR];
+                int any = inside;
 #pragma unroll
                 for (int i = 0; i < MR; i++) {
-                    const float16 xv = (float16)(from[i][d]);
+                    const int h = ih[i] + a * h_step, w = iw[i] + b * w_step;
+                    const int within = inside || ((uint)h < (uint)IH && (uint)w < (uint)IW);
+                    from[i] = within ? xg + image[i] + (size_t)(h * IW + w) * x_channels : u;
+                    any |= within;
+                }
+                if (!any)
+                    continue;
+                __global const float *row =
+                    f + (size_t)((r_first + a * r_step) * S + s_first + b * s_step) * depth * KB;
+#pragma unroll 1
+                for (int d = 0; d < depth; d++) {
+                    float16 fv[NV];
 #pragma unroll
                     for (int j = 0; j < NV; j++)
-                        acc[i][j] = fma(xv, fv[j], acc[i][j]);
+                        fv[j] = vload16(j, row + (size_t)d * KB);
+#pragma unroll
+                    for (int i = 0; i < MR; i++) {
+                        const float16 xv = (float16)(from[i][d]);
+#pragma unroll
+                        for (int j = 0; j < NV; j++)
+                            acc[i][j] = fma(xv, fv[j], acc[i][j]);
+                    }
                 }
             }
-        }
-    const int k0 = panel % blocks * KB;
 #pragma unroll
-    for (int i = 0; i < MR; i++)
+        for (int i = 0; i < MR; i++)
 #pragma unroll
-        for (int j = 0; j < NV; j++)
-            if (p0 + i < pixels)
-                conv2d_store(acc[i][j], y + to[i] * y_channels + group * width + k0 + 16 * j,
-                             width - k0 - 16 * j);
+            for (int j = 0; j < NV; j++)
+                if (p0 + i < pixels) {
+                    if (stream)
+                        conv2d_stream(acc[i][j], yg + to[i] + 16 * j);
+                    else
+                        conv2d_store(acc[i][j], yg + to[i] + 16 * j, width - k0 - 16 * j);
+                }
+    }
 }

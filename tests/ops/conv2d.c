@@ -57,6 +57,12 @@ static const limn_op_case cases[] = {
     EVERY(CONV, "stride=2 pad=1", 5, 4, 5, 9, 16, 9, 3, 3),
     EVERY(CONV, "groups=2 pad=1", 4, 3, 3, 16, 18, 8, 3, 3),
     EVERY(CONV, "pad=1", 1, 3, 4, 15, 31, 15, 2, 1),
+    /* runs of several tiles to a work-item, the last one short; image slowest and fastest */
+    EVERY(CONV_BIAS, "", 1, 80, 79, 2, 16, 2, 1, 1),
+    CONV("pad=1", 150, 8, 9, 2, 3, 2, 3, 3),
+    /* a result so large that it is written around the caches */
+    CONV("pad_w=1 pad=0", 1, 65, 64, 1, 1024, 1, 1, 2),
+    CONV("stride=2 pad=1", 1, 257, 256, 64, 16, 64, 3, 3),
     /* more than one chunk and more than one slice of the gradient of the filters */
     EVERY(CONV, "", 10, 62, 62, 1, 16, 1, 1, 2),
 };

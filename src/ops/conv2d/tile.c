@@ -9,7 +9,11 @@ enum {
     SMALL_IMAGE = 256,         /* pixels up to which taps outside the image are worth skipping */
     FEWEST_IMAGES = 4,         /* that make image-fastest order do so */
     CHUNK_BYTES = 1536 * 1024, /* of x and dy that share a core's cache in conv2d_filter */
-    CHUNK_PIXELS = 1024        /* that a tile's start-up is spread over */
+    CHUNK_PIXELS = 1024,       /* that a tile's start-up is spread over */
+    STREAM_BYTES = 16 << 20,   /* of a result that no cache keeps until it is read */
+    RUN_BYTES = 192 * 1024,    /* of x that the tiles of a work-item read, at most */
+    MOST_RUN = 16,             /* tiles of a work-item */
+    FEWEST_ITEMS = 256         /* worth having, so that many cores share the work evenly */
 };
 
 /* float16 vectors of a tile: the width that leaves the fewest lanes empty, the widest of equals. */
@@ -100,16 +104,41 @@ static const char *tile_accepts(const limn_device_limits *limits, const conv2d_s
     return NULL;
 }
 
+/* Whether no tap of a class falls outside along one axis. */
+static bool axis_inside(const conv2d_class *c, int size)
+{
+    const int low = c->first + (c->step < 0 ? c->step * (c->taps - 1) : 0);
+    const int high =
+        c->mul * (c->count - 1) + c->first + (c->step > 0 ? c->step * (c->taps - 1) : 0);
+    return low >= 0 && high < size;
+}
+
+/* Tiles of a work-item: what its part of x leaves room for, unless the items become few. */
+static int run_of(const conv2d_shape *s, conv2d_direction direction, const conv2d_class *h,
+                  const conv2d_class *w, int mr, size_t panels)
+{
+    const int64_t tiles = ((int64_t)s->n * h->count * w->count + mr - 1) / mr;
+    const int64_t taps = (int64_t)h->taps * w->taps,
+                  depth = direction == CONV2D_DATA ? s->kg : s->cg;
+    int64_t run = RUN_BYTES / ((int64_t)sizeof(float) * mr * depth * (taps > 0 ? taps : 1));
+    const int64_t even = tiles * (int64_t)panels / FEWEST_ITEMS;
+    run = run < even ? run : even;
+    return run < 1 ? 1 : run > MOST_RUN ? MOST_RUN : (int)run;
+}
+
 /* Forward, or the gradient of the input: one launch for each class of pixels. */
 static limn_status run_tiles(const conv2d_call *call, conv2d_direction direction)
 {
     const conv2d_shape *s = call->shape;
     const int nv = vectors_for(result_channels(s, direction)), kb = 16 * nv, mr = pixels_for(nv);
-    const size_t blocks = (size_t)((result_channels(s, direction) + kb - 1) / kb);
+    const int channels = result_channels(s, direction);
+    const size_t panels = (size_t)s->groups * (size_t)((channels + kb - 1) / kb);
+    const bool data = direction == CONV2D_DATA;
+    const bool stream = channels % kb == 0 && limn_buffer_size(call->result) >= STREAM_BYTES;
     char defines[48];
     snprintf(defines, sizeof(defines), "-DMR=%d -DNV=%d", mr, nv);
-    const limn_buffer *packed = direction == CONV2D_DATA ? call->scratch : call->prepared;
-    limn_status status = direction == CONV2D_DATA ? conv2d_pack(call, direction, nv) : LIMN_OK;
+    const limn_buffer *packed = data ? call->scratch : call->prepared;
+    limn_status status = data ? conv2d_pack(call, direction, nv) : LIMN_OK;
     if (status != LIMN_OK)
         return status;
     const int h_count = conv2d_class_count(&s->h, direction);
@@ -119,12 +148,21 @@ static limn_status run_tiles(const conv2d_call *call, conv2d_direction direction
         const conv2d_class w = conv2d_class_make(&s->w, direction, i % w_count);
         const bool skips = h.taps * w.taps > 1 && h.count * w.count <= SMALL_IMAGE;
         const size_t pixels = (size_t)s->n * (size_t)h.count * (size_t)w.count;
-        limn_arg args[4 + CONV2D_CLASS_ARGS] = {
-            limn_in(direction == CONV2D_DATA ? call->dy : call->x), limn_in(packed),
-            limn_out(call->result), limn_int(skips && s->n >= FEWEST_IMAGES)};
-        conv2d_class_args(s, direction, kb, &h, &w, args + 4);
-        const limn_grid grid = {
-            {(pixels + (size_t)mr - 1) / (size_t)mr, (size_t)s->groups * blocks, 1}, {1, 1, 1}};
+        if (pixels == 0)
+            continue;
+        const int run = run_of(s, direction, &h, &w, mr, panels);
+        const bool inside = axis_inside(&h, data ? s->h.out : s->h.in) &&
+                            axis_inside(&w, data ? s->w.out : s->w.in);
+        limn_arg args[7 + CONV2D_CLASS_ARGS] = {limn_in(data ? call->dy : call->x),
+                                                limn_in(packed),
+                                                limn_out(call->result),
+                                                limn_int(skips && s->n >= FEWEST_IMAGES),
+                                                limn_int(inside),
+                                                limn_int(stream),
+                                                limn_int(run)};
+        conv2d_class_args(s, direction, kb, &h, &w, args + 7);
+        const size_t step = (size_t)mr * (size_t)run;
+        const limn_grid grid = {{panels, (pixels + step - 1) / step, 1}, {1, 1, 1}};
         status = limn_launch(call->device, "conv2d_tile", defines, grid, args,
                              sizeof(args) / sizeof(args[0]));
         if (status != LIMN_OK)
