@@ -12,23 +12,46 @@
  *   forward: output channels are those of y, d counts the CG input channels of the group;
  *   data:    output channels are those of x, d counts the KG filters of the group, no bias.
  *
- * Launch: global size (D, groups * blocks).  One work-item writes one depth of one panel, all taps.
+ * Forward reads the filters of a group as a matrix [KG][CG * R*S] and turns it 16 x 16 at a time.
+ * Launch: conv2d_pack_forward: global size (ceil(CG * R*S / 16), groups * blocks); one work-item
+ * writes 16 rows of one panel.  conv2d_pack_data: global size (KG, groups * blocks); one work-item
+ * writes one depth of one panel, all taps.
  */
 #ifndef NV
 #define NV 4 /* float16 vectors in a panel row */
 #endif
 #define KB (16 * NV)
 
-/* What both kernels share: zeros and bias. */
-void conv2d_head(__global const float *bias, __global float *u, int has_bias, int zeros, int d,
-                 int depth, int panel, int first, int count)
+/* What both kernels share: zeros and bias.  The work-items of a panel are numbered item < items. */
+void conv2d_head(__global const float *bias, __global float *u, int has_bias, int zeros, int item,
+                 int items, int panel, int first, int count)
 {
     if (panel == 0)
-        for (int i = d; i < zeros; i += depth)
+        for (int i = item; i < zeros; i += items)
             u[i] = 0.0f;
-    if (d == 0)
+    if (item == 0)
         for (int j = 0; j < KB; j++)
             u[zeros + panel * KB + j] = has_bias && j < count ? bias[first + j] : 0.0f;
+}
+
+/* The 16 x 16 matrix of rows r[0] .. r[15], transposed: four rounds, each of which interleaves row
+ * i with row i + 8. */
+void conv2d_transpose(float16 *r)
+{
+#pragma unroll
+    for (int round = 0; round < 4; round++) {
+        float16 t[16];
+#pragma unroll
+        for (int i = 0; i < 8; i++) {
+            t[2 * i].even = r[i].lo;
+            t[2 * i].odd = r[i + 8].lo;
+            t[2 * i + 1].even = r[i].hi;
+            t[2 * i + 1].odd = r[i + 8].hi;
+        }
+#pragma unroll
+        for (int i = 0; i < 16; i++)
+            r[i] = t[i];
+    }
 }
 
 __kernel void conv2d_pack_forward(__global const float *restrict w,
@@ -36,16 +59,42 @@ __kernel void conv2d_pack_forward(__global const float *restrict w,
                                   int has_bias, int zeros, int panels, int blocks, int kg, int cg,
                                   int taps)
 {
-    const int c = get_global_id(0), panel = get_global_id(1);
-    if (c >= cg || panel >= panels)
+    const int item = get_global_id(0), panel = get_global_id(1), columns = cg * taps;
+    const int m0 = 16 * item, items = (columns + 15) / 16, valid = min(16, columns - m0);
+    if (item >= items || panel >= panels)
         return;
     const int k0 = panel % blocks * KB, first = panel / blocks * kg + k0, count = min(KB, kg - k0);
-    conv2d_head(bias, u, has_bias, zeros, c, cg, panel, first, count);
-    __global float *to = u + zeros + panels * KB + ((size_t)panel * taps * cg + c) * KB;
-    __global const float *from = w + ((size_t)first * cg + c) * taps;
-    for (int j = 0; j < KB; j++)
-        for (int t = 0; t < taps; t++)
-            to[(size_t)t * cg * KB + j] = j < count ? from[(size_t)j * cg * taps + t] : 0.0f;
+    conv2d_head(bias, u, has_bias, zeros, item, items, panel, first, count);
+    __global float *to = u + zeros + panels * KB + (size_t)panel * columns * KB;
+    __global const float *from = w + (size_t)first * columns + m0;
+    for (int j = 0; j < NV; j++) {
+        float16 r[16];
+        if (valid == 16 && 16 * j + 16 <= count) {
+#pragma unroll
+            for (int i = 0; i < 16; i++)
+                r[i] = vload16(0, from + (size_t)(16 * j + i) * columns);
+        } else {
+            float part[256];
+            for (int i = 0; i < 256; i++)
+                part[i] = i % 16 < valid && 16 * j + i / 16 < count
+                              ? from[(size_t)(16 * j + i / 16) * columns + i % 16]
+                              : 0.0f;
+#pragma unroll
+            for (int i = 0; i < 16; i++)
+                r[i] = vload16(i, part);
+        }
+        conv2d_transpose(r);
+        /* column m is tap m % taps of channel m / taps */
+        int c = m0 / taps, t = m0 % taps;
+#pragma unroll
+        for (int i = 0; i < 16; i++)
+            if (i < valid) {
+                vstore16(r[i], j, to + ((size_t)t * cg + c) * KB);
+                t++;
+                c += t == taps;
+                t = t == taps ? 0 : t;
+            }
+    }
 }
 
 __kernel void conv2d_pack_data(__global const float *restrict w, __global float *restrict u,
@@ -58,7 +107,17 @@ __kernel void conv2d_pack_data(__global const float *restrict w, __global float 
     conv2d_head(w, u, 0, zeros, k, kg, panel, 0, 0);
     __global float *to = u + zeros + panels * KB + ((size_t)panel * taps * kg + k) * KB;
     __global const float *from = w + ((size_t)(panel / blocks * kg + k) * cg + c0) * taps;
-    for (int j = 0; j < KB; j++)
-        for (int t = 0; t < taps; t++)
-            to[(size_t)t * kg * KB + j] = j < count ? from[j * taps + t] : 0.0f;
+    for (int t = 0; t < taps; t++)
+        for (int j = 0; j < NV; j++) {
+            float16 v;
+            if (taps == 1 && 16 * j + 16 <= count) {
+                v = vload16(j, from);
+            } else {
+                float part[16];
+                for (int i = 0; i < 16; i++)
+                    part[i] = 16 * j + i < count ? from[(16 * j + i) * taps + t] : 0.0f;
+                v = vload16(0, part);
+            }
+            vstore16(v, j, to + (size_t)t * kg * KB);
+        }
 }

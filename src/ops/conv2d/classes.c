@@ -71,7 +71,8 @@ limn_status conv2d_pack(const conv2d_call *call, conv2d_direction direction, int
     const conv2d_shape *s = call->shape;
     const int blocks = blocks_of(s, direction, 16 * nv), panels = s->groups * blocks;
     const int depth = depth_of(s, direction), zeros = zeros_of(s, direction);
-    const limn_grid grid = {{(size_t)depth, (size_t)panels, 1}, {1, 1, 1}};
+    const int items = direction == CONV2D_DATA ? depth : (depth * s->taps + 15) / 16;
+    const limn_grid grid = {{(size_t)items, (size_t)panels, 1}, {1, 1, 1}};
     char defines[32];
     snprintf(defines, sizeof(defines), "-DNV=%d", nv);
     if (direction == CONV2D_DATA)
