@@ -5,6 +5,7 @@
 #include "utf8.h"
 
 #include "limn/self_test.h"
+#include "limn/tune.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,6 +30,8 @@ limn_status cli_device_open(cli *c, limn_device **out)
     limn_status status = cli_device_open_unchecked(c, out);
     if (status == LIMN_OK && (status = limn_self_test_once(*out)) != LIMN_OK)
         limn_device_close(out);
+    if (status == LIMN_OK && c->command->model_options)
+        limn_tune_set_mode(*out, cli_flag(c, "no-tune") ? LIMN_TUNE_OFF : LIMN_TUNE_AUTO);
     return status;
 }
 

@@ -173,6 +173,7 @@ void cli_print_overview(FILE *out, const limn_command *const *commands, bool bri
                  "  130  interrupted; what was finished is kept\n"
                  "\nEnvironment:\n"
                  "  LIMN_DEVICE     as --device\n"
-                 "  LIMN_CACHE_DIR  folder of compiled kernels; empty: none\n"
+                 "  LIMN_CACHE_DIR  folder of compiled kernels and findings; empty: none\n"
+                 "  LIMN_TUNE=0     as --no-tune\n"
                  "  NO_COLOR        no colour in messages\n");
 }

@@ -35,6 +35,10 @@ static const limn_option model_options[] = {
      .max = 1000,
      .shown = "from the model, else the data",
      .help = "standard deviation of each channel, of pixel values in 0..1"},
+    {.name = "no-tune",
+     .kind = CLI_FLAG,
+     .help = "take the default implementation of every layer: measure none, use no finding of "
+             "'limn tune'"},
     {0},
 };
 

@@ -1,7 +1,7 @@
 /* The program limn.  A new subcommand: one line in this list, its file NAME.c in meson.build. */
 #include "cli.h"
 
-#define COMMANDS(X) X(devices) X(doctor) X(convert) X(train) X(probe) X(eval) X(explain) X(heatmap) X(bench)
+#define COMMANDS(X) X(devices) X(doctor) X(convert) X(train) X(probe) X(eval) X(explain) X(heatmap) X(bench) X(tune)
 
 #define DECLARE(name) extern const limn_command name##_command;
 #define ENTRY(name) &name##_command,

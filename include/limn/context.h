@@ -34,7 +34,12 @@ typedef enum limn_status {
     LIMN_INTERRUPTED = 130    /**< the progress callback asked to stop */
 } limn_status;
 
-typedef enum limn_log_level { LIMN_LOG_WARNING, LIMN_LOG_INFO, LIMN_LOG_DEBUG } limn_log_level;
+typedef enum limn_log_level {
+    LIMN_LOG_WARNING, /**< something is not as it should be */
+    LIMN_LOG_NOTE,    /**< nothing is wrong, but a user wants to know */
+    LIMN_LOG_INFO,
+    LIMN_LOG_DEBUG
+} limn_log_level;
 
 /** One report on long work.  `total` is 0 where the end is not known.  `detail` is a short text
  *  such as "loss 0.412", or "". The strings live only during the call. */

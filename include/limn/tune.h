@@ -38,7 +38,6 @@ typedef struct limn_tune_params {
     bool inference;        /**< leave the gradients out */
     bool all;              /**< also what is known to be slow on this kind of device: CLBlast on a
                                 CPU device, whose kernels take long to compile */
-    bool known_too;        /**< also what has a finding already */
     uint64_t seed;         /**< of the random data */
 } limn_tune_params;
 
@@ -66,7 +65,7 @@ typedef struct limn_tune_row {
 typedef void (*limn_tune_fn)(void *user, const limn_tune_row *row);
 
 /** Measures every layer of an architecture that more than one implementation could serve, the most
- *  work first, and keeps the findings.  LIMN_BAD_USAGE: unknown architecture.  LIMN_FAILED: the
+ *  work first, and keeps the findings in place of earlier ones.  LIMN_BAD_USAGE: unknown architecture.  LIMN_FAILED: the
  *  findings cannot be written.  LIMN_INTERRUPTED: what was found before is kept. */
 LIMN_API limn_status limn_tune_arch(limn_device *device, const limn_tune_params *params,
                                     limn_tune_fn seen, void *user);

@@ -33,6 +33,7 @@ struct limn_tuning {
     table table;
     limn_tune_mode mode;
     bool loaded;
+    double spent;
 };
 
 /* ---- the table ------------------------------------------------------------------------------ */
@@ -320,6 +321,12 @@ limn_tune_mode limn_tuning_get_mode(const limn_device *device)
     if (switched_off())
         return LIMN_TUNE_OFF;
     return device->tuning ? device->tuning->mode : LIMN_TUNE_KNOWN;
+}
+
+double *limn_tuning_spent(limn_device *device)
+{
+    limn_tuning *t = tuning_of(device);
+    return t ? &t->spent : NULL;
 }
 
 bool limn_tuning_has_store(const limn_device *device)

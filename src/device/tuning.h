@@ -56,6 +56,9 @@ void limn_tuning_drop(limn_device *device, limn_tuning_source source);
  *  what was set is forgotten without `replace`, so that another process chooses the same. */
 limn_status limn_tuning_keep(limn_device *device, bool replace);
 
+/** Seconds that were spent measuring on this device, for the caller to add to; NULL: no memory. */
+double *limn_tuning_spent(limn_device *device);
+
 /** The file's path; NULL where caches are off or memory is exhausted.  To be limn_free'd. */
 char *limn_tuning_path(const limn_device *device);
 

@@ -5,7 +5,7 @@
 #include "base/memory.h"
 
 /* A node carries a gradient where a wanted one lies at or before it. */
-static void mark_carriers(limn_graph *g)
+void limn_graph_mark_carriers(limn_graph *g)
 {
     for (int n = 0; n < g->node_count; n++)
         g->nodes[n].carries_gradient = g->nodes[n].want_gradient;
@@ -147,7 +147,7 @@ static limn_status pass_through(limn_graph *g, int index)
 
 limn_status limn_graph_add_backward(limn_graph *g)
 {
-    mark_carriers(g);
+    limn_graph_mark_carriers(g);
     limn_graph_node *root = &g->nodes[g->root];
     if (!root->carries_gradient || root->desc.dtype != LIMN_F32)
         return limn_fail(g->ctx, LIMN_BAD_USAGE, "bad graph", NULL,

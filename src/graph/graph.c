@@ -396,6 +396,8 @@ limn_status limn_graph_compile(limn_graph *g, limn_node root)
     g->root = root;
     status = limn_graph_rewrite(g);
     if (status == LIMN_OK)
+        status = limn_graph_settle(g);
+    if (status == LIMN_OK)
         status = add_forward(g);
     if (status == LIMN_OK && root >= 0)
         status = limn_graph_add_backward(g);

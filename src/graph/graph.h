@@ -3,8 +3,13 @@
 #define LIMN_GRAPH_GRAPH_H
 
 #include "ops/op.h"
+#include "ops/tune.h"
 
 typedef struct limn_graph limn_graph;
+
+/** One choice; the strings live during the call. */
+typedef limn_status limn_graph_choice_fn(void *user, const char *op, const char *shape,
+                                         const char *direction, const char *choice);
 
 /** A value in a graph.  Negative is no node. */
 typedef int limn_node;
@@ -73,5 +78,16 @@ typedef struct limn_graph_cost {
     double forward_flops, backward_flops;
 } limn_graph_cost;
 limn_graph_cost limn_graph_get_cost(const limn_graph *g);
+
+/* ---- which implementations ------------------------------------------------------------------ */
+
+/** Measures which implementation serves each op best (ops/tune.h): forward, and the gradients that
+ *  `gradients` asks for: of everything that a wanted gradient lies at or before.  For a graph that
+ *  is not compiled. */
+limn_status limn_graph_tune(limn_graph *g, bool gradients, const limn_tune_options *options,
+                            limn_tune_fn seen, void *user);
+
+/** Calls `seen` for every choice of a compiled graph: as often as it is made. */
+limn_status limn_graph_choices(const limn_graph *g, limn_graph_choice_fn seen, void *user);
 
 #endif

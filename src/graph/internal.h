@@ -85,8 +85,13 @@ void limn_value_touch(limn_graph *g, int value, int at);
 
 /* Replaces chains of ops by fused ones (rewrite.c). */
 limn_status limn_graph_rewrite(limn_graph *g);
+/* Marks the nodes that carry a gradient (autodiff.c). */
+void limn_graph_mark_carriers(limn_graph *g);
 /* Appends the backward steps (autodiff.c). */
 limn_status limn_graph_add_backward(limn_graph *g);
+/* Measures what has no finding yet, where that is wanted, and plans every op that has a choice anew
+ * (plan.c).  Before the first step is added. */
+limn_status limn_graph_settle(limn_graph *g);
 /* Gives every value a slot, allocates the slots, resolves the steps' tensors (memory.c). */
 limn_status limn_graph_place(limn_graph *g);
 
