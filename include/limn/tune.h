@@ -44,7 +44,7 @@ typedef struct limn_tune_params {
 /** One implementation that was tried. */
 typedef struct limn_tune_trial {
     const char *name;
-    double seconds; /**< median of one run; 0 where it was not timed */
+    double seconds; /**< of one run, lower quartile of samples; 0 where it was not timed */
     double error;   /**< largest |result - plain form's| over largest |plain form's| */
     double bound;   /**< the error that its author allows */
     const char *fault; /**< why it was turned down, or "" */

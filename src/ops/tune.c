@@ -13,7 +13,7 @@
 
 enum { MAX_WAYS = 8, DEFAULT_BATCH = 32, CHECKED_IMAGES = 5, ROUNDS = 9, AUTO_ROUNDS = 5 };
 static const double auto_seconds = 6;      /* on one device, in all */
-static const double sample_seconds = 2e-3; /* of one sample at least */
+static const double sample_seconds = 5e-3; /* of one sample at least */
 static const double margin = 0.95;         /* of the default's time, to replace it */
 static const double hopeless = 1.6;        /* times the fastest: not timed any further */
 
@@ -176,16 +176,24 @@ static limn_status sample(contest *t, limn_tune_rig *rig, const limn_tune_way *w
     return status == LIMN_OK ? finished : status;
 }
 
-/* The first run at full size, which compiles what is not compiled yet; its result must agree with
- * that of the first implementation which got here. */
-static limn_status warm_up(contest *t, limn_tune_rig *rig, int index, float **agreed,
-                           double *agreed_bound)
+/* What all implementations are to agree with. */
+typedef struct witness {
+    float *values;
+    double bound;
+    bool is_plain;
+} witness;
+
+/* A run at full size, which compiles what is not compiled yet.  The first becomes the witness where
+ * there is none.  Who differs from the plain form is turned down; who differs from another one only
+ * raises a doubt. */
+static limn_status confirm(contest *t, limn_tune_rig *rig, int index, witness *w, bool *doubt)
 {
     candidate *c = &t->ways[index];
     const limn_op_choices *choices = t->job->op->choices;
     const limn_choice_case on = {t->device, t->job->params, rig->in, t->job->in_count};
     float *values = NULL;
     bool intact;
+    limn_tune_way_free(&c->way);
     limn_status status = limn_tune_way_make(rig, c->which, &c->way);
     if (status == LIMN_OK)
         status = limn_tune_way_read(rig, &c->way, &values, &intact);
@@ -196,17 +204,52 @@ static limn_status warm_up(contest *t, limn_tune_rig *rig, int index, float **ag
         return LIMN_OK;
     }
     const double allowed = choices->bound(&on, t->job->direction, c->which);
-    if (!*agreed) {
-        c->alive = intact;
-        *agreed = values;
-        *agreed_bound = allowed;
+    const double error =
+        w->values ? limn_tune_error(values, w->values, rig->bytes / sizeof *values) : 0;
+    if (w->is_plain || !intact)
+        judge(c, error, allowed, intact, true);
+    else
+        *doubt = *doubt || !(error <= allowed + w->bound);
+    if (!w->values) {
+        *w = (witness){values, allowed, false};
         values = NULL;
-    } else {
-        judge(c, limn_tune_error(values, *agreed, rig->bytes / sizeof *values),
-              allowed + *agreed_bound, intact, true);
     }
     limn_free(values);
     return LIMN_OK;
+}
+
+static limn_status confirm_all(contest *t, limn_tune_rig *rig, witness *w, bool *doubt)
+{
+    int alive = 0;
+    limn_status status = LIMN_OK;
+    for (int i = 0; i < t->count && status == LIMN_OK; i++)
+        if (t->ways[i].alive) {
+            alive++;
+            status = confirm(t, rig, i, w, doubt);
+        }
+    *doubt = *doubt || alive == 1;
+    return status;
+}
+
+/* All agree with each other; in doubt, each with the plain form, which takes long. */
+static limn_status warm_up(contest *t, limn_tune_rig *rig)
+{
+    witness w = {.values = NULL};
+    bool doubt = false, intact;
+    limn_status status = confirm_all(t, rig, &w, &doubt);
+    if (status == LIMN_OK && doubt) {
+        limn_tune_way plain;
+        limn_free(w.values);
+        w = (witness){.is_plain = true};
+        status = limn_tune_way_make(rig, t->job->op->choices->count - 1, &plain);
+        if (status == LIMN_OK)
+            status = limn_tune_way_read(rig, &plain, &w.values, &intact);
+        limn_tune_way_free(&plain);
+        if (status == LIMN_OK)
+            status = confirm_all(t, rig, &w, &doubt);
+    }
+    limn_free(w.values);
+    return status;
 }
 
 static int ascending(const void *a, const void *b)
@@ -215,12 +258,13 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static double median(const double *samples, int count)
+/* The lower quartile: what else the machine does only ever adds. */
+static double typical(const double *samples, int count)
 {
     double sorted[ROUNDS];
     memcpy(sorted, samples, (size_t)count * sizeof *sorted);
     qsort(sorted, (size_t)count, sizeof *sorted, ascending);
-    return 0.5 * (sorted[(count - 1) / 2] + sorted[count / 2]);
+    return sorted[count / 4];
 }
 
 /* All in turn, round by round, so that what else the machine does falls on all of them. */
@@ -245,11 +289,11 @@ static limn_status time_rounds(contest *t, limn_tune_rig *rig)
                 continue;
             }
             c->samples[taken[i]++] = once;
-            fastest = fmin(fastest, median(c->samples, taken[i]));
+            fastest = fmin(fastest, typical(c->samples, taken[i]));
         }
         for (int i = 0; i < t->count; i++)
             if (t->ways[i].alive && taken[i] == round + 1) {
-                t->trials[i].seconds = median(t->ways[i].samples, taken[i]);
+                t->trials[i].seconds = typical(t->ways[i].samples, taken[i]);
                 if (round > 0 && t->trials[i].seconds > hopeless * fastest)
                     taken[i] = 0; /* out of the rounds that follow; its time stands */
             }
@@ -261,14 +305,10 @@ static limn_status time_all(contest *t)
 {
     const int64_t batch = t->options->batch ? t->options->batch : DEFAULT_BATCH;
     limn_tune_rig rig;
-    float *agreed = NULL;
-    double agreed_bound = 0;
     limn_status status = limn_tune_rig_make(t->device, t->job, images_for(t, timed_flops, batch),
                                             t->options->seed, &rig);
-    for (int i = 0; i < t->count && status == LIMN_OK; i++)
-        if (t->ways[i].alive)
-            status = warm_up(t, &rig, i, &agreed, &agreed_bound);
-    limn_free(agreed);
+    if (status == LIMN_OK)
+        status = warm_up(t, &rig);
     if (status == LIMN_OK)
         status = time_rounds(t, &rig);
     for (int i = 0; i < t->count; i++)
@@ -389,15 +429,15 @@ static limn_status settle(limn_device *device, const limn_tune_job *job,
     limn_context *ctx = limn_device_context(device);
     char shape[LIMN_TUNING_SHAPE];
     const limn_tuning_key key = key_of(device, job, shape);
-    limn_status status = LIMN_OUT_OF_DEVICE_MEMORY;
     if (in_time) {
-        status = run_job(device, job, options, &key, seen, user);
+        const limn_status status = run_job(device, job, options, &key, seen, user);
         limn_device_trim(device);
-        if (status != LIMN_OUT_OF_DEVICE_MEMORY)
+        if (status == LIMN_OK || is_fatal(status) ||
+            (status != LIMN_OUT_OF_DEVICE_MEMORY && !options->automatic))
             return status;
         limn_log(ctx, options->automatic ? LIMN_LOG_INFO : LIMN_LOG_WARNING,
-                 "%s %s, %s is not measured: the device has too little memory", key.op, key.shape,
-                 key.direction);
+                 "%s %s, %s is not measured: %s", key.op, key.shape, key.direction,
+                 limn_error_text(ctx));
         limn_error_clear(ctx);
     }
     if (!options->automatic)
