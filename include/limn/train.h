@@ -89,6 +89,9 @@ typedef struct limn_train_result {
     double loss;              /**< mean over the last epoch's steps made by this call */
     double seconds;           /**< spent in steps by this call */
     double images_per_second; /**< of this call, views not counted */
+    double data_seconds;      /**< of `seconds`: waited for images, not for the device */
+    uint64_t planned_memory;  /**< bytes of device memory of a step's values and gradients */
+    uint64_t peak_memory;     /**< most bytes of device memory held at once, of this device */
     limn_measures validation; /**< at the end; count 0 without validation data */
     bool probed;
     limn_probe_result probe;

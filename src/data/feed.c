@@ -24,7 +24,9 @@ const limn_augment *limn_augment_find(const char *name)
 struct limn_feed {
     limn_device *device;
     limn_feed_params params;
-    limn_tensor *bytes, *indices, *floats, *view; /* floats, view: only where needed */
+    limn_tensor *bytes[2], *indices[2]; /* one is read while the other is written */
+    int current;                        /* the one uploaded last */
+    limn_tensor *floats, *view;         /* indices, floats, view: only where needed */
     limn_tensor *mean, *std;
 };
 
@@ -34,18 +36,22 @@ static limn_status make_tensors(limn_feed *f)
     limn_desc image = limn_desc_make(LIMN_U8, 4, p->count, p->height, p->width, p->channels);
     const limn_desc indices = limn_desc_make(LIMN_I32, 1, p->count, 0, 0, 0);
     const limn_desc channels = limn_desc_make(LIMN_F32, 1, p->channels, 0, 0, 0);
-    limn_status status = limn_tensor_create(f->device, &image, &f->bytes);
+    limn_status status = LIMN_OK;
+    for (int i = 0; i < 2 && status == LIMN_OK; i++) {
+        status = limn_tensor_create(f->device, &image, &f->bytes[i]);
+        if (status == LIMN_OK && p->augment->op)
+            status = limn_tensor_create(f->device, &indices, &f->indices[i]);
+    }
     image.dtype = LIMN_F32;
     if (status == LIMN_OK && p->augment->op)
         status = limn_tensor_create(f->device, &image, &f->floats);
-    if (status == LIMN_OK && p->augment->op)
-        status = limn_tensor_create(f->device, &indices, &f->indices);
     if (status == LIMN_OK && p->views > 1)
         status = limn_tensor_create(f->device, &image, &f->view);
     if (status == LIMN_OK)
         status = limn_tensor_create(f->device, &channels, &f->mean);
     if (status == LIMN_OK)
         status = limn_tensor_create(f->device, &channels, &f->std);
+    /* Waits for launches that may still use what memory this came from. */
     if (status == LIMN_OK)
         status = limn_tensor_write(f->mean, p->mean);
     if (status == LIMN_OK)
@@ -74,8 +80,11 @@ void limn_feed_destroy(limn_feed **handle)
     limn_feed *f = handle ? *handle : NULL;
     if (!f)
         return;
-    limn_tensor_destroy(&f->bytes);
-    limn_tensor_destroy(&f->indices);
+    (void)limn_device_uploaded(f->device); /* nothing may write to what others get next */
+    for (int i = 0; i < 2; i++) {
+        limn_tensor_destroy(&f->bytes[i]);
+        limn_tensor_destroy(&f->indices[i]);
+    }
     limn_tensor_destroy(&f->floats);
     limn_tensor_destroy(&f->view);
     limn_tensor_destroy(&f->mean);
@@ -88,10 +97,10 @@ void limn_feed_destroy(limn_feed **handle)
 static limn_status make_view(limn_feed *f, int64_t epoch, int view, limn_tensor *out)
 {
     const limn_augment *augment = f->params.augment;
-    limn_tensor *image = f->bytes;
+    limn_tensor *image = f->bytes[f->current];
     limn_status status = LIMN_OK;
     if (augment->op) {
-        limn_tensor *const in[] = {f->bytes, f->indices};
+        limn_tensor *const in[] = {f->bytes[f->current], f->indices[f->current]};
         status = limn_op_call(f->device, augment->op, in, 2, &f->floats, 1,
                               "seed=%llu epoch=%lld view=%d %s", (unsigned long long)f->params.seed,
                               (long long)epoch, view, augment->params);
@@ -101,17 +110,25 @@ static limn_status make_view(limn_feed *f, int64_t epoch, int view, limn_tensor 
     return status == LIMN_OK ? limn_op_call(f->device, "normalize", in, 3, &out, 1, " ") : status;
 }
 
-limn_status limn_feed_run(limn_feed *f, const limn_host_batch *batch, int64_t epoch,
-                          limn_tensor *out)
+limn_status limn_feed_upload(limn_feed *f, const limn_host_batch *batch)
 {
     const limn_feed_params *p = &f->params;
     const size_t image = (size_t)(p->height * p->width * p->channels);
-    const size_t bytes = image * (size_t)p->count * sizeof(float);
+    const int next = 1 - f->current;
     limn_status status =
-        limn_buffer_write(f->bytes->buffer, 0, batch->images, image * (size_t)batch->count);
-    if (status == LIMN_OK && f->indices)
-        status = limn_buffer_write(f->indices->buffer, 0, batch->indices,
-                                   (size_t)batch->count * sizeof *batch->indices);
+        limn_buffer_upload(f->bytes[next]->buffer, 0, batch->images, image * (size_t)batch->count);
+    if (status == LIMN_OK && f->indices[next])
+        status = limn_buffer_upload(f->indices[next]->buffer, 0, batch->indices,
+                                    (size_t)batch->count * sizeof *batch->indices);
+    f->current = next;
+    return status;
+}
+
+limn_status limn_feed_run(limn_feed *f, int64_t epoch, limn_tensor *out)
+{
+    const limn_feed_params *p = &f->params;
+    const size_t bytes = (size_t)(p->height * p->width * p->channels * p->count) * sizeof(float);
+    limn_status status = limn_device_uploaded(f->device);
     for (int v = 0; v < p->views && status == LIMN_OK; v++) {
         status = make_view(f, epoch, v, p->views > 1 ? f->view : out);
         if (status == LIMN_OK && p->views > 1)

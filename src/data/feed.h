@@ -33,9 +33,13 @@ typedef struct limn_feed_params {
 limn_status limn_feed_create(limn_device *device, const limn_feed_params *params, limn_feed **out);
 void limn_feed_destroy(limn_feed **feed);
 
-/** Writes the normalised views of a batch, [view 1; view 2; ...], into `out`, f32
+/** Starts the way of a batch to the device, beside whatever runs there.  The batch stays as it is
+ *  until the limn_feed_run that takes it; at most one is under way.  Launches of the run before the
+ *  last must have ended. */
+limn_status limn_feed_upload(limn_feed *feed, const limn_host_batch *batch);
+
+/** Writes the normalised views of the batch uploaded last, [view 1; view 2; ...], into `out`, f32
  *  [views * count, H, W, C].  A batch smaller than `count` leaves its last rows undefined. */
-limn_status limn_feed_run(limn_feed *feed, const limn_host_batch *batch, int64_t epoch,
-                          limn_tensor *out);
+limn_status limn_feed_run(limn_feed *feed, int64_t epoch, limn_tensor *out);
 
 #endif

@@ -167,6 +167,31 @@ limn_status limn_buffer_write(limn_buffer *buffer, size_t offset, const void *da
                               : limn_cl_fail(device, code, "device failed", "writing a buffer");
 }
 
+limn_status limn_buffer_upload(limn_buffer *buffer, size_t offset, const void *data, size_t bytes)
+{
+    limn_device *device = buffer->device;
+    const limn_status status = check_range(buffer, offset, bytes);
+    if (status != LIMN_OK || bytes == 0)
+        return status;
+    cl_int code = CL_SUCCESS;
+    if (!device->upload_queue)
+        device->upload_queue = device->cl.CreateCommandQueue(device->context, device->id, 0, &code);
+    if (device->upload_queue)
+        code = device->cl.EnqueueWriteBuffer(device->upload_queue, buffer->mem, CL_FALSE, offset,
+                                             bytes, data, 0, NULL, NULL);
+    if (code == CL_SUCCESS)
+        code = device->cl.Flush(device->upload_queue);
+    return code == CL_SUCCESS ? LIMN_OK
+                              : limn_cl_fail(device, code, "device failed", "uploading a buffer");
+}
+
+limn_status limn_device_uploaded(limn_device *device)
+{
+    const cl_int code = device->upload_queue ? device->cl.Finish(device->upload_queue) : CL_SUCCESS;
+    return code == CL_SUCCESS ? LIMN_OK
+                              : limn_cl_fail(device, code, "device failed", "uploading a buffer");
+}
+
 limn_status limn_buffer_read(const limn_buffer *buffer, size_t offset, void *data, size_t bytes)
 {
     limn_device *device = buffer->device;

@@ -166,12 +166,16 @@ void limn_device_close(limn_device **handle)
         return;
     if (device->queue)
         device->cl.Finish(limn_device_queue(device));
+    if (device->upload_queue)
+        device->cl.Finish(device->upload_queue);
     limn_timing_free(device);
     limn_tuning_free(device);
     limn_programs_free(device);
     limn_pool_free(device);
     if (device->timed_queue)
         device->cl.ReleaseCommandQueue(device->timed_queue);
+    if (device->upload_queue)
+        device->cl.ReleaseCommandQueue(device->upload_queue);
     if (device->queue)
         device->cl.ReleaseCommandQueue(device->queue);
     if (device->context)

@@ -42,6 +42,11 @@ limn_device *limn_buffer_device(const limn_buffer *buffer);
 /** Blocking copies; `offset` in bytes.  Both check the range. */
 limn_status limn_buffer_write(limn_buffer *buffer, size_t offset, const void *data, size_t bytes);
 limn_status limn_buffer_read(const limn_buffer *buffer, size_t offset, void *data, size_t bytes);
+/** A write that runs beside the launches: started, not waited for.  Until limn_device_uploaded has
+ *  returned, `data` stays as it is and no launch touches the buffer. */
+limn_status limn_buffer_upload(limn_buffer *buffer, size_t offset, const void *data, size_t bytes);
+/** Waits for the uploads, not for launches. */
+limn_status limn_device_uploaded(limn_device *device);
 /** Queued, not waited for. */
 limn_status limn_buffer_copy(const limn_buffer *from, size_t from_offset, limn_buffer *to,
                              size_t to_offset, size_t bytes);

@@ -43,7 +43,8 @@ struct limn_device {
     limn_cl_api cl;
     cl_device_id id;
     cl_context context;
-    cl_command_queue queue, timed_queue; /* timed_queue: with profiling, made when first asked */
+    cl_command_queue queue;
+    cl_command_queue timed_queue, upload_queue; /* with profiling; for uploads: made when asked */
     limn_device_list *info;              /* one row */
     limn_device_limits limits;
     char *build_options; /* language version, the same for every program */

@@ -68,15 +68,19 @@ void limn_train_graph_free(limn_train_graph *tg)
     *tg = (limn_train_graph){0};
 }
 
-limn_status limn_train_graph_forward(limn_train_graph *tg, const limn_host_batch *batch,
-                                     int64_t epoch, double *loss)
+limn_status limn_train_graph_upload(limn_train_graph *tg, const limn_host_batch *batch)
 {
-    float value = 0;
     for (int v = 0; v < tg->views; v++)
         memcpy(tg->rows + v * tg->count, batch->labels, (size_t)tg->count * sizeof *tg->rows);
+    return limn_feed_upload(tg->feed, batch);
+}
+
+limn_status limn_train_graph_forward(limn_train_graph *tg, int64_t epoch, double *loss)
+{
+    float value = 0;
     limn_status status = limn_tensor_write(limn_graph_tensor(tg->graph, tg->labels), tg->rows);
     if (status == LIMN_OK)
-        status = limn_feed_run(tg->feed, batch, epoch, limn_graph_tensor(tg->graph, tg->images));
+        status = limn_feed_run(tg->feed, epoch, limn_graph_tensor(tg->graph, tg->images));
     if (status == LIMN_OK)
         status = limn_graph_forward(tg->graph);
     if (status == LIMN_OK)

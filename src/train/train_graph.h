@@ -24,9 +24,11 @@ limn_status limn_train_graph_init(limn_model *model, const limn_dataset *data,
                                   limn_train_graph *tg);
 void limn_train_graph_free(limn_train_graph *tg);
 
-/** Runs a batch of exactly `count` images up to the loss, and reads that. */
-limn_status limn_train_graph_forward(limn_train_graph *tg, const limn_host_batch *batch,
-                                     int64_t epoch, double *loss);
+/** Starts the way of a batch of exactly `count` images to the device, beside the step that runs
+ *  there.  The batch stays as it is until limn_train_graph_forward has taken it. */
+limn_status limn_train_graph_upload(limn_train_graph *tg, const limn_host_batch *batch);
+/** Runs the batch uploaded last up to the loss, and reads that. */
+limn_status limn_train_graph_forward(limn_train_graph *tg, int64_t epoch, double *loss);
 /** Gradients of the last forward run; not waited for. */
 limn_status limn_train_graph_backward(limn_train_graph *tg);
 

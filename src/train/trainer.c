@@ -26,8 +26,8 @@ typedef struct trainer {
     limn_model *model;
     limn_sampler sampler;
     limn_loader *loader;
-    int64_t *indices; /* of the step that is loaded next */
-    limn_train_graph whole, rest;
+    int64_t *indices;                     /* of the step that is loaded next */
+    limn_train_graph whole, rest, *graph; /* graph: that of the batch which is on the device */
     limn_optimizer_state state;
     limn_schedule_span span;
     int64_t step, total, saved; /* updates made; in all; in the last checkpoint, -1 for none */
@@ -35,6 +35,8 @@ typedef struct trainer {
     double loss_sum;
     int64_t loss_count;
 } trainer;
+
+static const double mebibyte = 1 << 20;
 
 static double now(void)
 {
@@ -161,12 +163,34 @@ static void load(trainer *t, int64_t step)
 }
 
 /* The graph for a batch: the usual one, or one for the rest at the end of an epoch. */
-static limn_status graph_for(trainer *t, int64_t count, limn_train_graph **graph)
+static limn_status graph_for(trainer *t, int64_t count)
 {
-    *graph = count == t->whole.count ? &t->whole : &t->rest;
-    if (count == (*graph)->count)
+    t->graph = count == t->whole.count ? &t->whole : &t->rest;
+    if (count == t->graph->count)
         return LIMN_OK;
     return limn_train_graph_init(t->model, t->data, &t->params, count, &t->rest);
+}
+
+/* Sends the batch of a step, which was asked for before, to the device, and asks for the next. */
+static limn_status fetch(trainer *t, int64_t step)
+{
+    if (step >= t->total)
+        return LIMN_OK;
+    const double started = now();
+    const limn_host_batch *batch = limn_loader_take(t->loader);
+    t->out->data_seconds += now() - started;
+    load(t, step + 1);
+    const limn_status status = graph_for(t, batch->count);
+    return status == LIMN_OK ? limn_train_graph_upload(t->graph, batch) : status;
+}
+
+/* What is left of the upload when the device is ready for it. */
+static limn_status await_batch(trainer *t)
+{
+    const double started = now();
+    const limn_status status = limn_device_uploaded(t->device);
+    t->out->data_seconds += now() - started;
+    return status;
 }
 
 static limn_status diverged(trainer *t, double loss)
@@ -220,25 +244,28 @@ static limn_status report(trainer *t, double loss, double lr)
 /* One update; `started` is when the previous one had ended. */
 static limn_status make_step(trainer *t, double *started)
 {
-    const limn_host_batch *batch = limn_loader_take(t->loader);
-    load(t, t->step + 1);
+    limn_train_graph *graph = t->graph;
     const int64_t epoch = t->step / t->sampler.steps_per_epoch;
     const double lr = limn_schedule_lr(t->schedule, &t->span, t->step);
     double loss = 0;
-    limn_train_graph *graph;
-    limn_status status = graph_for(t, batch->count, &graph);
+    limn_status status = await_batch(t);
     if (status == LIMN_OK)
-        status = limn_train_graph_forward(graph, batch, epoch, &loss);
+        status = limn_train_graph_forward(graph, epoch, &loss);
     if (status == LIMN_OK && !isfinite(loss))
         return diverged(t, loss);
     if (status == LIMN_OK)
         status = limn_train_graph_backward(graph);
     if (status == LIMN_OK)
         status = limn_optimizer_step(&t->state, &t->params, lr, graph->graph, graph->parameters);
+    if (status == LIMN_OK)
+        status = limn_device_flush(t->device);
     if (status != LIMN_OK)
         return status;
     t->step++;
-    if ((status = limn_device_finish(t->device)) != LIMN_OK)
+    status = fetch(t, t->step);
+    if (status == LIMN_OK)
+        status = limn_device_finish(t->device);
+    if (status != LIMN_OK)
         return status;
     const double ended = now(), seconds = ended - *started;
     t->out->seconds += seconds;
@@ -255,7 +282,7 @@ static limn_status make_step(trainer *t, double *started)
         t->loss_sum = 0;
         t->loss_count = 0;
     }
-    status = limn_run_log(&t->folder, t->step, epoch + 1, loss, lr, (double)batch->count / seconds,
+    status = limn_run_log(&t->folder, t->step, epoch + 1, loss, lr, (double)graph->count / seconds,
                           &t->out->validation, measures && measured == LIMN_OK);
     const int64_t every = t->params.checkpoint_every;
     if (status == LIMN_OK && (measures || (every && t->step % every == 0)))
@@ -287,10 +314,19 @@ static limn_status loop(trainer *t)
     limn_status status = LIMN_OK;
     load(t, t->step);
     double started = now();
+    status = fetch(t, t->step);
     while (t->step < t->total && status == LIMN_OK)
         status = make_step(t, &started);
     const double images = (double)(t->step - first) * (double)t->params.batch;
     t->out->images_per_second = t->out->seconds > 0 ? images / t->out->seconds : 0;
+    t->out->planned_memory = t->whole.memory;
+    uint64_t held;
+    limn_device_memory(t->device, &held, &t->out->peak_memory);
+    limn_log(t->ctx, LIMN_LOG_INFO,
+             "waited for data: %.2f%% of the time of a step; device memory: %.1f MiB planned for a "
+             "step, %.1f MiB held at most",
+             t->out->seconds > 0 ? 100 * t->out->data_seconds / t->out->seconds : 0,
+             (double)t->out->planned_memory / mebibyte, (double)t->out->peak_memory / mebibyte);
     return status == LIMN_INTERRUPTED && t->step > first ? interrupted(t) : status;
 }
 
@@ -311,10 +347,10 @@ static limn_status finish(trainer *t)
 
 static void release(trainer *t)
 {
-    limn_loader_destroy(&t->loader);
     limn_optimizer_state_free(&t->state);
     limn_train_graph_free(&t->whole);
     limn_train_graph_free(&t->rest);
+    limn_loader_destroy(&t->loader); /* after the uploads from its batches */
     limn_sampler_free(&t->sampler);
     limn_free(t->indices);
     limn_model_destroy(&t->model);
