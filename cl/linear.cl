@@ -14,6 +14,8 @@
  *                through local memory in slices of 16.
  * linear_bias    before CLBlast adds a product: z[m, p] = bias[p] or 0; one work-item, one element.
  */
+#include "common/sum.h"
+
 #ifndef DM
 #define DM 4 /* rows of a tile of linear_dots */
 #endif
@@ -53,14 +55,6 @@ __kernel void linear_bias(int M, int P, __global const float *restrict bias, int
         z[(size_t)m * P + p] = has_bias ? bias[p] : 0.0f;
 }
 
-float sum_of_lanes(float16 v)
-{
-    const float8 a = v.lo + v.hi;
-    const float4 b = a.lo + a.hi;
-    const float2 c = b.lo + b.hi;
-    return c.lo + c.hi;
-}
-
 /* Global size (ceil(M / DM), ceil(P / DP)).  Rows past the end repeat the last one. */
 __kernel void linear_dots(int M, int P, int R, __global const float *restrict a,
                           __global const float *restrict b, __global const float *restrict bias,
@@ -98,7 +92,7 @@ __kernel void linear_dots(int M, int P, int R, __global const float *restrict a,
     for (int i = 0; i < DM; i++)
 #pragma unroll
         for (int j = 0; j < DP; j++) {
-            float sum = sum_of_lanes(acc[i][j]);
+            float sum = limn_sum16(acc[i][j]);
             for (int t = r; t < R; t++)
                 sum = fma(rows[i][t], columns[j][t], sum);
             if (m0 + i < M && p0 + j < P)

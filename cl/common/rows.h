@@ -2,6 +2,7 @@
  * columns  c = ROW_FIRST; c < C; c += ROW_STEP  V at a time.  CPU device: GROUP 1, V 16; elsewhere
  * GROUP 64, V 1.  A row's sums run in an order that depends on C only. */
 #include "common/lanes.h"
+#include "common/sum.h"
 
 #ifndef GROUP
 #define GROUP 1 /* a power of two */
@@ -29,10 +30,7 @@ lanes load_lanes_or(__global const float *from, int valid, float fill)
 float row_sum(lanes value, __local float *part)
 {
 #if V == 16
-    const float8 a = value.lo + value.hi;
-    const float4 b = a.lo + a.hi;
-    const float2 c = b.lo + b.hi;
-    float total = c.lo + c.hi;
+    float total = limn_sum16(value);
 #else
     float total = value;
 #endif
@@ -55,10 +53,7 @@ float row_sum(lanes value, __local float *part)
 float row_max(lanes value, __local float *part)
 {
 #if V == 16
-    const float8 a = fmax(value.lo, value.hi);
-    const float4 b = fmax(a.lo, a.hi);
-    const float2 c = fmax(b.lo, b.hi);
-    float largest = fmax(c.lo, c.hi);
+    float largest = limn_max16(value);
 #else
     float largest = value;
 #endif

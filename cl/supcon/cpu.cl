@@ -180,9 +180,7 @@ __kernel void supcon_forward_cpu(int m, int first, float over_t, __global const 
     }
     for (int r = 0; r < SUPCON_ROWS && i + r < m; r++) {
         const float16 lanes = state[r].largest;
-        const float8 a = fmax(lanes.lo, lanes.hi);
-        const float4 b = fmax(a.lo, a.hi);
-        const float top = fmax(fmax(b.x, b.y), fmax(b.z, b.w));
+        const float top = limn_max16(lanes);
         const float total = limn_sum16(state[r].sum * supcon_exp(lanes - top));
         const float count = limn_sum16(convert_float16(state[r].count));
         lse[i + r] = top + log(total);

@@ -115,8 +115,12 @@ def check_layers(root):
             yield f"src/{path.name}: belongs into a layer's folder"
 
 
+# The driver's table, and the one that the op tests put in its place.
+RAW_CALLERS = ("src/device/", "tests/ops/simulator.c")
+
+
 def check_raw_calls(name, text):
-    if name.startswith("src/device/") or name.split("/")[0] not in ("src", "tools", "include",
+    if name.startswith(RAW_CALLERS) or name.split("/")[0] not in ("src", "tools", "include",
                                                                      "tests"):
         return
     for call in RAW_CALL.findall(COMMENT.sub(" ", text)):

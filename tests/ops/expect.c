@@ -68,5 +68,7 @@ int limn_expect(limn_device *device, const char *op, const char *params, int in_
     for (int i = 0; i < in_count + v.plan.out_count; i++)
         limn_tensor_destroy(&tensors[i]);
     limn_op_values_free(&v);
+    if (limn_test_simulated())
+        limn_device_trim(device);
     return wrong;
 }

@@ -55,6 +55,9 @@ typedef struct limn_op_test {
         }                                                                                          \
     }
 
+/** Whether this runs in a simulator: an interpreter, and one that remembers what was written. */
+bool limn_test_simulated(void);
+
 /** Runs an op on given float inputs (int inputs are converted) and compares output 0 with the
  *  expected values: |difference| <= tolerance.  Returns 0, or 1 after printing what is wrong. */
 int limn_expect(limn_device *device, const char *op, const char *params, int in_count,

@@ -136,6 +136,11 @@ static bool run_case(limn_context *ctx, limn_device *device, const limn_op_test 
     return good;
 }
 
+bool limn_test_simulated(void)
+{
+    return getenv("LIMN_TEST_SIMULATOR") != NULL;
+}
+
 /* A simulator interprets: it gets the small cases. */
 static bool too_large(const limn_op_case *c)
 {
@@ -143,7 +148,7 @@ static bool too_large(const limn_op_case *c)
     int64_t count = 0;
     for (int i = 0; i < c->in_count; i++)
         count += limn_desc_count(&c->in[i]);
-    return getenv("LIMN_TEST_SIMULATOR") && count > MOST;
+    return limn_test_simulated() && count > MOST;
 }
 
 static void run_test(limn_context *ctx, limn_device *device, const limn_op_test *test,
@@ -159,6 +164,8 @@ static void run_test(limn_context *ctx, limn_device *device, const limn_op_test 
             continue;
         }
         const bool good = run_case(ctx, device, test, &test->cases[i], seed);
+        if (limn_test_simulated())
+            limn_device_trim(device); /* the next case gets fresh buffers: see simulator.c */
         if (!good)
             printf("FAILED: '%s' (seed %llu)\n", text, (unsigned long long)seed);
         sum->passed += good;
@@ -187,7 +194,7 @@ int main(int argc, char **argv)
     if (limn_context_create(NULL, &ctx) != LIMN_OK)
         return 1;
     const limn_cl_api api = simulator_api();
-    if (getenv("LIMN_TEST_SIMULATOR"))
+    if (limn_test_simulated())
         limn_context_set_driver(ctx, &api);
     const limn_status opened = limn_device_open(ctx, NULL, &device);
     if (opened != LIMN_OK) {

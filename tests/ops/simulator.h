@@ -4,9 +4,10 @@
 
 #include "device/cl_api.h"
 
-/** OpenCL's entry points, but buffers are filled by writing them.  Oclgrind 21.10 counts all but the
- *  first pattern of a filled range as never written, even after a kernel has written it, and reports
- *  faults that are none. */
+/** OpenCL's entry points, with two changed for the sake of Oclgrind 21.10's memory of which bytes
+ * of a buffer were written.  There every write by the host, each pattern of a fill too, starts that
+ *  memory anew and as long as this one write; and it outlives the buffer.  So buffers are filled
+ *  without a write, and never released; nothing is to be written at an offset. */
 limn_cl_api simulator_api(void);
 
 #endif

@@ -1,4 +1,4 @@
-/* Kernels with one fault each, and one without: what the checks must tell apart. */
+/* Kernels with one fault each, and some without: what the checks must tell apart. */
 
 kernel void clean(global int *a)
 {
@@ -28,4 +28,19 @@ kernel void unwritten(global int *a)
 {
     local int shared[4];
     a[get_global_id(0)] = shared[get_local_id(0)];
+}
+
+/* No fault, but 21.10 reports one: it compares lane numbers with LLVM's number for "undefined", 11,
+ * and so takes lane 11 of a choice of lanes for one that nobody wrote. */
+kernel void mistaken(global float *a)
+{
+    const float16 all = vload16(0, a);
+    vstore8(all.hi, 0, a);
+}
+
+/* The way round it, as in limn_upper8 of cl/common/sum.h. */
+kernel void upper(global float *a)
+{
+    const float16 all = vload16(0, a);
+    vstore8((float8)(all.s8, all.s9, all.sa, all.sb, all.sc, all.sd, all.se, all.sf), 0, a);
 }
