@@ -37,10 +37,10 @@ static const limn_tune_trial *trial_of(const limn_tune_row *row, const char *nam
 static void print_row(sheet *s, const limn_tune_row *row)
 {
     if (!s->headed)
-        printf("\n%-8s %-8s %-38s %-10s %10s   %s\n", "op", "", "shapes", "chosen", "ms", "others");
+        printf("\n%-8s %-8s %-34s %-10s %10s   %s\n", "op", "", "shapes", "chosen", "ms", "others");
     s->headed = true;
     const limn_tune_trial *chosen = trial_of(row, row->chosen);
-    printf("%-8s %-8s %-38s %-10s ", row->op, row->direction, row->shape, row->chosen);
+    printf("%-8s %-8s %-34s %-10s ", row->op, row->direction, row->shape, row->chosen);
     if (chosen)
         printf("%10.3f  ", 1e3 * chosen->seconds);
     else
@@ -134,7 +134,7 @@ static limn_status list(sheet *s, limn_device *device)
     size_t count = 0;
     for (; limn_tune_finding_at(device, count, &f); count++) {
         if (prints(s->c))
-            printf("%-8s %-8s %-38s %-10s %s\n", f.op, f.direction, f.shape, f.choice,
+            printf("%-8s %-8s %-34s %-10s %s\n", f.op, f.direction, f.shape, f.choice,
                    f.measured ? "measured" : "default, not measured");
         json_array_append_new(s->rows, json_pack("{ss ss ss ss sb}", "op", f.op, "shapes", f.shape,
                                                  "direction", f.direction, "chosen", f.choice,
@@ -187,8 +187,8 @@ const limn_command tune_command = {
         "Runs every implementation that suits a layer on random data, forward and backward, checks "
         "it against the plain form, times those that are right and keeps the fastest. A default "
         "stays unless another is faster by 5 %. Findings are kept for this device, driver and "
-        "class of shapes (channels, filter, stride, size by powers of two; not the batch) in the "
-        "cache directory; train, eval, explain, probe and bench use them.\n"
+        "class of shapes (all of a layer's sizes but the batch) in the cache directory; train, "
+        "eval, explain, probe and bench use them.\n"
         "Those commands measure by themselves, for a few seconds, when shapes are new to a device; "
         "this one takes its time and replaces what they found. The same findings give the same "
         "bits. --no-tune or LIMN_TUNE=0 takes the defaults, and so does a system without a cache "

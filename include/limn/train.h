@@ -2,8 +2,10 @@
  *
  * A run lives in a folder of its own: `config.ini` (every setting), `log.csv` (a row a step),
  * `checkpoint.safetensors` (all that an exact continuation needs) and, once it is complete,
- * `model.safetensors`.  On one device a run is a pure function of its data and its settings: the
- * same bits, also when it was interrupted and resumed.
+ * `model.safetensors`.  On one device a run is a pure function of its data, its settings and the
+ * tuner's findings (limn/tune.h) that it began with: the same bits, also when it was interrupted and
+ * resumed.  Which implementation serves each layer, its plan, is in the checkpoint; on the same
+ * device a resumed run follows it.
  */
 #ifndef LIMN_TRAIN_H
 #define LIMN_TRAIN_H
@@ -103,10 +105,10 @@ typedef struct limn_train_result {
  *
  *  Everything is checked and all device memory taken before the folder is made or touched.
  *  LIMN_BAD_USAGE: a setting; a folder that holds another run.  LIMN_BAD_INPUT: data that does not
- *  fit, a checkpoint of another run or other data.  LIMN_OUT_OF_DEVICE_MEMORY: the hint names a
- *  batch that fits.  LIMN_FAILED: disk; or the loss is NaN or infinite: text names step, first
- *  tensor that is not finite, last good checkpoint.  LIMN_INTERRUPTED: the step was finished, the
- *  checkpoint written. */
+ *  fit, a checkpoint of another run or other data, a plan that limn can no longer follow.
+ *  LIMN_OUT_OF_DEVICE_MEMORY: the hint names a batch that fits.  LIMN_FAILED: disk; or the loss is
+ *  NaN or infinite: text names step, first tensor that is not finite, last good checkpoint.
+ *  LIMN_INTERRUPTED: the step was finished, the checkpoint written. */
 LIMN_API limn_status limn_train(limn_device *device, const limn_dataset *data,
                                 const limn_dataset *validation, const limn_train_params *params,
                                 const char *folder, limn_train_result *out);

@@ -3,7 +3,7 @@
  * Convolutions and matrix products have several implementations.  The tuner runs those that suit a
  * shape on random data, compares each with the plain form, times the ones that are right and keeps
  * the name of the best as a finding: per device, driver and class of shapes, in the cache directory.
- * A class leaves out the batch, so a result never depends on how images are put into batches.
+ * A class is everything but the batch, so a result never depends on how images are put into batches.
  *
  * Which implementation runs decides the order of sums, so the last bits of a result.  The same
  * findings give the same bits; LIMN_TUNE_OFF gives those of the defaults.
@@ -53,7 +53,7 @@ typedef struct limn_tune_trial {
 /** What was found for one direction of one class of shapes. */
 typedef struct limn_tune_row {
     const char *op;
-    const char *shape;     /**< the class: "c64 k64 f3x3 s1x1 d1x1 g1 p10" */
+    const char *shape;     /**< the class: "c64 k64 g1 f3 s1 p1 d1 32x32" */
     const char *direction; /**< "forward", "data" (gradient of the input), "filter" */
     const char *preset;    /**< the default */
     const char *chosen;    /**< the default, unless another was faster by a twentieth */

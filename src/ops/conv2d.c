@@ -90,15 +90,25 @@ static const char *impl_name(int which)
     return implementations[which]->name;
 }
 
-/* Channels, filters and steps as they are, output pixels of an image by powers of two. */
+/* All but the batch: whether an implementation serves a case may depend on each. */
 static void shape_class(const limn_choice_case *c, char *text, size_t size)
 {
     const conv2d_shape s = make_shape(c->params, c->in, c->in_count);
-    int log2_pixels = 0;
-    for (int64_t pixels = (int64_t)s.h.out * s.w.out; pixels > 1; pixels /= 2)
-        log2_pixels++;
-    snprintf(text, size, "c%d k%d f%dx%d s%dx%d d%dx%d g%d p%d", s.cg, s.kg, s.h.kernel, s.w.kernel,
-             s.h.stride, s.w.stride, s.h.dilation, s.w.dilation, s.groups, log2_pixels);
+    const struct {
+        char name;
+        int h, w;
+    } pairs[] = {{'f', s.h.kernel, s.w.kernel},
+                 {'s', s.h.stride, s.w.stride},
+                 {'p', s.h.pad, s.w.pad},
+                 {'d', s.h.dilation, s.w.dilation}};
+    int used = snprintf(text, size, "c%d k%d g%d", s.cg, s.kg, s.groups);
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs && (size_t)used < size; i++) {
+        used += snprintf(text + used, size - (size_t)used, " %c%d", pairs[i].name, pairs[i].h);
+        if (pairs[i].w != pairs[i].h && (size_t)used < size)
+            used += snprintf(text + used, size - (size_t)used, "x%d", pairs[i].w);
+    }
+    if ((size_t)used < size)
+        snprintf(text + used, size - (size_t)used, " %dx%d", s.h.in, s.w.in);
 }
 
 /* The plain form, and on a CPU device the one for GPUs: worth a try where nothing before serves. */

@@ -49,11 +49,9 @@ static limn_status put_facts(limn_context *ctx, limn_safetensors_writer *writer,
     snprintf(step, sizeof step, "%lld", (long long)facts->step);
     const struct {
         const char *key, *value;
-    } pairs[] = {{LIMN_CHECKPOINT_KEY, version},
-                 {"settings", settings},
-                 {"device", on},
-                 {"step", step},
-                 {"data", facts->data_digest}};
+    } pairs[] = {
+        {LIMN_CHECKPOINT_KEY, version}, {"settings", settings}, {"device", on}, {"step", step},
+        {"data", facts->data_digest},   {"plan", facts->plan}};
     limn_status status = settings && on ? LIMN_OK : limn_out_of_memory(ctx, "checkpoint");
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs && status == LIMN_OK; i++)
         status = limn_safetensors_writer_metadata(writer, pairs[i].key, pairs[i].value);
@@ -123,6 +121,7 @@ struct limn_checkpoint {
     limn_context *ctx;
     limn_safetensors *file;
     int64_t step;
+    bool other_device; /* than the one that wrote it */
 };
 
 static limn_status malformed(const limn_checkpoint *c, const char *why)
@@ -191,7 +190,8 @@ static limn_status compare_device(limn_checkpoint *c)
     char *now = device_text(c->device);
     if (!now)
         return limn_out_of_memory(c->ctx, "checkpoint");
-    if (!then || strcmp(then, now) != 0)
+    c->other_device = !then || strcmp(then, now) != 0;
+    if (c->other_device)
         limn_log(c->ctx, LIMN_LOG_WARNING,
                  "the run was on another device (%s): it goes on, but not to the same bits",
                  then ? then : "?");
@@ -238,6 +238,11 @@ void limn_checkpoint_close(limn_checkpoint **handle)
 int64_t limn_checkpoint_step(const limn_checkpoint *c)
 {
     return c->step;
+}
+
+const char *limn_checkpoint_plan(const limn_checkpoint *c)
+{
+    return c->other_device ? NULL : limn_safetensors_metadata(c->file, "plan");
 }
 
 limn_status limn_checkpoint_model(limn_checkpoint *c, limn_model **out)

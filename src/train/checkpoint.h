@@ -8,7 +8,8 @@
 typedef struct limn_run_facts {
     const limn_train_params *params;
     const char *data_digest;
-    int64_t step; /**< updates made */
+    int64_t step;     /**< updates made */
+    const char *plan; /**< of the training graph (train/plan.h) */
 } limn_run_facts;
 
 /** Writes one; the file appears whole or not at all. */
@@ -26,6 +27,8 @@ limn_status limn_checkpoint_open(limn_device *device, const char *path,
 void limn_checkpoint_close(limn_checkpoint **checkpoint);
 
 int64_t limn_checkpoint_step(const limn_checkpoint *checkpoint);
+/** The plan of the run; NULL where another device wrote the checkpoint, or a limn without plans. */
+const char *limn_checkpoint_plan(const limn_checkpoint *checkpoint);
 /** Loads the model as it was. */
 limn_status limn_checkpoint_model(limn_checkpoint *checkpoint, limn_model **out);
 /** Fills the optimiser's state. */

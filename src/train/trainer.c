@@ -5,6 +5,7 @@
 #include "data/sampler.h"
 #include "train/checkpoint.h"
 #include "train/folder.h"
+#include "train/plan.h"
 #include "train/prepare.h"
 #include "train/schedule.h"
 #include "train/settings.h"
@@ -23,6 +24,7 @@ typedef struct trainer {
     const limn_schedule *schedule;
     limn_run_folder folder;
     char digest[33];
+    char *plan; /* as checkpoints hold it */
     limn_model *model;
     limn_sampler sampler;
     limn_loader *loader;
@@ -120,6 +122,21 @@ static limn_status make_state(trainer *t, limn_checkpoint *checkpoint)
     return limn_checkpoint_state(checkpoint, &t->state);
 }
 
+/* The training graph, with the choices of the run that goes on, else those of today. */
+static limn_status make_graph(trainer *t, const limn_checkpoint *checkpoint)
+{
+    const int64_t count = t->params.batch < t->data->count ? t->params.batch : t->data->count;
+    const char *plan = checkpoint ? limn_checkpoint_plan(checkpoint) : NULL;
+    limn_status status = LIMN_OK;
+    if (plan)
+        status = limn_plan_pin(t->device, t->folder.checkpoint, plan);
+    if (status == LIMN_OK)
+        status = limn_train_graph_init(t->model, t->data, &t->params, count, &t->whole);
+    if (status == LIMN_OK && plan)
+        status = limn_plan_check(t->ctx, t->folder.checkpoint, plan, t->whole.graph);
+    return status == LIMN_OK ? limn_plan_text(t->ctx, t->whole.graph, &t->plan) : status;
+}
+
 static limn_status prepare(trainer *t, const char *path)
 {
     limn_status status = limn_train_check(t->ctx, &t->params);
@@ -139,10 +156,8 @@ static limn_status prepare(trainer *t, const char *path)
     limn_dataset_digest(t->data, t->digest);
     limn_checkpoint *checkpoint = NULL;
     status = open_model(t, &checkpoint);
-    if (status == LIMN_OK) {
-        const int64_t count = t->params.batch < t->data->count ? t->params.batch : t->data->count;
-        status = limn_train_graph_init(t->model, t->data, &t->params, count, &t->whole);
-    }
+    if (status == LIMN_OK)
+        status = make_graph(t, checkpoint);
     if (status == LIMN_OK)
         status = make_state(t, checkpoint);
     limn_checkpoint_close(&checkpoint);
@@ -213,7 +228,7 @@ static limn_status diverged(trainer *t, double loss)
 
 static limn_status save(trainer *t)
 {
-    const limn_run_facts facts = {&t->params, t->digest, t->step};
+    const limn_run_facts facts = {&t->params, t->digest, t->step, t->plan};
     const limn_status status = limn_checkpoint_save(t->folder.checkpoint, &t->state, &facts);
     if (status == LIMN_OK)
         t->saved = t->step;
@@ -355,6 +370,8 @@ static void release(trainer *t)
     limn_free(t->indices);
     limn_model_destroy(&t->model);
     limn_run_folder_free(&t->folder);
+    limn_plan_unpin(t->device);
+    limn_free(t->plan);
 }
 
 limn_status limn_train(limn_device *device, const limn_dataset *data,

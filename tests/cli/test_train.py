@@ -103,6 +103,40 @@ def resume(t, runs):
     t.fails("nothing to resume", runs.train(runs.folder(), "--resume"), 4, "checkpoint")
 
 
+def plans(t, runs):
+    """The implementations of a run are in its checkpoint; --resume follows them or says why not."""
+    run = runs.folder()
+    options = ["--arch", "cnn-small", "--batch", "8", "--schedule", "constant"]
+    runs.good("a run with a plan", run, *options, "--steps", "1")
+    path = run / "checkpoint.safetensors"
+    tensors, metadata = arrays.read_safetensors(path)
+    lines = [line.split("\t") for line in metadata["plan"].splitlines()]
+    t.check("plan: convolutions and matrix products, all directions",
+            {(x[0], x[2]) for x in lines} == {(op, direction) for op in ("conv2d", "linear")
+                                              for direction in ("forward", "data", "filter")},
+            lines)
+    first = lines[0]
+
+    def rewrite(line):
+        changed = ["\t".join(line)] + ["\t".join(x) for x in lines[1:]]
+        arrays.write_safetensors(path, tensors, {**metadata, "plan": "\n".join(changed) + "\n"})
+
+    rewrite(first[:3] + ["plain"])
+    runs.good("another plan", run, "--resume", "--steps", "2")
+    kept = arrays.read_safetensors(path)[1]["plan"]
+    t.check("another plan: followed and handed on", kept.startswith("\t".join(first[:3] + ["plain"])),
+            kept)
+    before = (run / "log.csv").read_bytes()
+    rewrite(first[:3] + ["strassen"])
+    t.fails("a plan that limn cannot follow", runs.train(run, "--resume", "--steps", "3"), 4,
+            "cannot resume", first[1], "strassen", "no such implementation")
+    rewrite(first[:2] + ["forward"])
+    t.fails("a malformed plan", runs.train(run, "--resume", "--steps", "3"), 4, "plan is malformed")
+    t.check("the log is left alone", before == (run / "log.csv").read_bytes())
+    arrays.write_safetensors(path, tensors, {k: v for k, v in metadata.items() if k != "plan"})
+    runs.good("no plan, as older versions wrote it", run, "--resume", "--steps", "3")
+
+
 def interrupt(t, runs):
     """SIGINT in the middle, then --resume to the same bits as an unbroken run."""
     options = [*AUGMENTED, "--steps", "60", "--schedule", "cosine"]
@@ -234,7 +268,7 @@ def main():
     if not t.has_device():
         t.skip("training needs an OpenCL device")
     runs = Runs(t)
-    for part in (outputs, resume, interrupt, diverge, refusals, labels, disk, probe):
+    for part in (outputs, resume, plans, interrupt, diverge, refusals, labels, disk, probe):
         begun = time.monotonic()
         part(t, runs)
         print(f"{part.__name__}: {time.monotonic() - begun:.1f} s")
