@@ -63,6 +63,7 @@ typedef enum limn_arg_kind {
     LIMN_ARG_IN,    /**< buffer that the kernel only reads */
     LIMN_ARG_OUT,   /**< buffer that it writes: must not be another argument's buffer */
     LIMN_ARG_INOUT, /**< buffer that it updates in place */
+    LIMN_ARG_PART,  /**< a part that it only reads of a buffer, which may be another argument too */
     LIMN_ARG_INT,   /**< given as 64 bits; the launch fails where it does not fit 32 */
     LIMN_ARG_UINT,
     LIMN_ARG_LONG,
@@ -95,6 +96,10 @@ static inline limn_arg limn_out(const limn_buffer *b)
 static inline limn_arg limn_inout(const limn_buffer *b)
 {
     return (limn_arg){LIMN_ARG_INOUT, {.buffer = b}};
+}
+static inline limn_arg limn_in_part(const limn_buffer *b)
+{
+    return (limn_arg){LIMN_ARG_PART, {.buffer = b}};
 }
 static inline limn_arg limn_int(int64_t v)
 {

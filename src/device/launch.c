@@ -12,7 +12,7 @@ static limn_status check_aliases(limn_device *device, const char *kernel, const 
                                  size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        if (is_buffer(args[i].kind) && !args[i].value.buffer)
+        if ((is_buffer(args[i].kind) || args[i].kind == LIMN_ARG_PART) && !args[i].value.buffer)
             return limn_fail(device->ctx, LIMN_BAD_USAGE, "bad launch", kernel,
                              "argument %zu is no buffer", i);
         if (args[i].kind != LIMN_ARG_OUT && args[i].kind != LIMN_ARG_INOUT)
@@ -33,6 +33,7 @@ static cl_int set_arg(limn_device *device, cl_kernel kernel, cl_uint index, cons
     case LIMN_ARG_IN:
     case LIMN_ARG_OUT:
     case LIMN_ARG_INOUT:
+    case LIMN_ARG_PART:
         mem = limn_buffer_mem(arg->value.buffer);
         return device->cl.SetKernelArg(kernel, index, sizeof mem, &mem);
     case LIMN_ARG_INT:

@@ -11,10 +11,10 @@
     {                                                                                              \
         params, 3, {LIMN_F4(n, h, w, c), LIMN_F4(k, cg, r, s), LIMN_F1(k)}, false                  \
     }
-/* The same for every implementation: 1 tile, 2 local, 3 plain. */
+/* The same for every implementation of any shape: 2 tile, 3 local, 4 plain. */
 #define EVERY(conv, params, ...)                                                                   \
-    conv("impl=1 " params, __VA_ARGS__), conv("impl=2 " params, __VA_ARGS__),                      \
-        conv("impl=3 " params, __VA_ARGS__)
+    conv("impl=2 " params, __VA_ARGS__), conv("impl=3 " params, __VA_ARGS__),                      \
+        conv("impl=4 " params, __VA_ARGS__)
 
 static const limn_op_case cases[] = {
     /* chosen by the device */
@@ -63,6 +63,13 @@ static const limn_op_case cases[] = {
     /* a result so large that it is written around the caches */
     CONV("pad_w=1 pad=0", 1, 65, 64, 1, 1024, 1, 1, 2),
     CONV("stride=2 pad=1", 1, 257, 256, 64, 16, 64, 3, 3),
+    /* Winograd: images that are and are not whole tiles, any pad, ragged channels */
+    CONV_BIAS("impl=1 pad=1", 2, 8, 8, 16, 16, 16, 3, 3),
+    CONV_BIAS("impl=1", 3, 7, 9, 20, 37, 20, 3, 3),
+    CONV("impl=1 pad=1", 5, 4, 4, 64, 64, 64, 3, 3),
+    CONV("impl=1 pad=2", 1, 7, 7, 33, 32, 33, 3, 3),
+    CONV("impl=1 pad=3 pad_w=0", 2, 5, 15, 16, 128, 16, 3, 3),
+    CONV("impl=1 pad=1", 2, 24, 24, 128, 16, 128, 3, 3),
     /* more than one chunk and more than one slice of the gradient of the filters */
     EVERY(CONV, "", 10, 62, 62, 1, 16, 1, 1, 2),
 };
@@ -82,7 +89,7 @@ static int plans(limn_device *device)
         {"", LIMN_BAD_USAGE, {LIMN_F4(1, 5, 5, 4), LIMN_F4(4, 3, 3, 3)}, 2},
         {"groups=2", LIMN_BAD_USAGE, {LIMN_F4(1, 5, 5, 6), LIMN_F4(5, 3, 3, 3)}, 2},
         {"", LIMN_BAD_USAGE, {LIMN_F4(1, 5, 5, 3), LIMN_F4(4, 3, 3, 3), LIMN_F1(3)}, 3},
-        {"impl=1 groups=6", LIMN_BAD_USAGE, {LIMN_F4(1, 5, 5, 6), LIMN_F4(6, 1, 3, 3)}, 2},
+        {"impl=2 groups=6", LIMN_BAD_USAGE, {LIMN_F4(1, 5, 5, 6), LIMN_F4(6, 1, 3, 3)}, 2},
         {"", LIMN_OUT_OF_DEVICE_MEMORY, {LIMN_F4(3, 30000, 30000, 1), LIMN_F4(1, 1, 3, 3)}, 2},
     };
     const limn_op *op = limn_op_find("conv2d");

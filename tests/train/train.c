@@ -18,7 +18,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-enum { IMAGES = 64, SIDE = 12 };
+enum { IMAGES = 64, SIDE = 24 };
 
 static struct {
     limn_context *ctx;
@@ -151,7 +151,7 @@ static void a_full_device_names_a_batch_that_fits(void **state)
     bool model;
     params.batch = 64;
     limn_device_trim(the.device);
-    buffer_limit = (size_t)24 * SIDE * SIDE * 32 * sizeof(float);
+    buffer_limit = (size_t)63 * SIDE * SIDE * 32 * sizeof(float);
     assert_int_equal(train(&params, &result), LIMN_OUT_OF_DEVICE_MEMORY);
     assert_int_equal(clear_run(&model), -1);
     const char *named = strstr(limn_error_hint(the.ctx), "--batch ");

@@ -58,9 +58,10 @@ typedef struct conv2d_impl {
     limn_status (*prepare)(const conv2d_call *call);
 } conv2d_impl;
 
-extern const conv2d_impl conv2d_plain; /**< any shape, one work-item an element */
-extern const conv2d_impl conv2d_tile;  /**< CPU devices: register tiles */
-extern const conv2d_impl conv2d_local; /**< GPUs: tiles in local memory */
+extern const conv2d_impl conv2d_plain;    /**< any shape, one work-item an element */
+extern const conv2d_impl conv2d_winograd; /**< CPU devices: 3x3 filters of stride 1 */
+extern const conv2d_impl conv2d_tile;     /**< CPU devices: register tiles */
+extern const conv2d_impl conv2d_local;    /**< GPUs: tiles in local memory */
 
 /* ---- classes of pixels, shared by conv2d_tile and conv2d_local ------------------------------ */
 

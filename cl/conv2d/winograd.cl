@@ -1,0 +1,215 @@
+/* 3x3 convolution of stride 1 on a CPU device by Winograd's F(4x4, 3x3).
+ *
+ *   y tile [4][4] = A^T [ sum_c (G f[k, c] G^T) * (B^T x tile[c] B) ] A        (common/winograd.h)
+ *
+ * A tile is 4 x 4 outputs and the 6 x 6 inputs below them; tile t of the batch covers rows
+ * 4 * (t / TW % TH).. and columns 4 * (t % TW).. of image t / (TH * TW).  What lies outside an
+ * image is 0, and is not written.
+ *
+ *   x, y  [N][H][W][channels]
+ *   u     [zeros][bias][36][u_plane]: zeros of one input pixel, bias, both in whole vectors; filters
+ *         [blocks of 16 output channels][depth][16] for each of the 36, depth in whole vectors
+ *         (conv2d/winograd_pack.cl)
+ *   work  v and m, from vector v_at on; u may lie before them in the same buffer:
+ *   v     [36][v_plane][16]: [blocks of 16 input channels][T], T tiles at a time
+ *   m     [36][m_plane][16]: [blocks of 16 output channels][T]
+ * T is a multiple of MR; rows past the last tile are written as 0, so that every value read was
+ * written.  Planes count vectors of 16 floats.
+ *
+ * conv2d_winograd_input, _product, _output: one step each for T tiles of the batch, v and m
+ *   whole.  Global sizes (T), (T / MR, panels, 36), (tiles).  One work-item: one tile; MR tiles x
+ *   KB output channels of one of the 36; one tile.
+ * conv2d_winograd: all steps for T tiles at a time, panel after panel, so that v and m stay in one
+ *   core's cache.  Global size (groups); group g takes tiles g * T.., (g + groups) * T..; its v and
+ *   m (of one panel) begin `slot` vectors after those of group g - 1.
+ * Local size 1 throughout.
+ */
+#include "common/lanes.h"
+#include "common/winograd.h"
+
+#ifndef MR
+#define MR 6 /* tiles of a product */
+#endif
+#ifndef NV
+#define NV 4 /* float16 vectors of output channels of a product */
+#endif
+
+/* Tile t of x into row `row` of v. */
+void winograd_load(__global const float *restrict x, __global const float *restrict zeros,
+                   __global float *restrict v, int plane, int T, int row, int t, int TH, int TW,
+                   int H, int W, int channels, int h_pad, int w_pad)
+{
+    const int top = t / TW % TH * 4 - h_pad, left = t % TW * 4 - w_pad;
+    __global const float *image = x + (size_t)(t / (TW * TH)) * H * W * channels;
+    __global const float *from[36];
+    for (int i = 0; i < 36; i++) {
+        const int h = top + i / 6, w = left + i % 6;
+        const int inside = (uint)h < (uint)H && (uint)w < (uint)W;
+        from[i] = inside ? image + (size_t)(h * W + w) * channels : zeros;
+    }
+    for (int b = 0; 16 * b < channels; b++) {
+        float16 columns[6][6];
+#pragma unroll
+        for (int j = 0; j < 6; j++) {
+            float16 d[6];
+#pragma unroll
+            for (int i = 0; i < 6; i++)
+                d[i] = load_lanes(from[6 * i + j] + 16 * b, channels - 16 * b);
+            winograd_input(d, columns[j]);
+        }
+        __global float *to = v + ((size_t)b * T + row) * 16;
+#pragma unroll
+        for (int i = 0; i < 6; i++) {
+            float16 d[6], o[6];
+#pragma unroll
+            for (int j = 0; j < 6; j++)
+                d[j] = columns[j][i];
+            winograd_input(d, o);
+#pragma unroll
+            for (int j = 0; j < 6; j++)
+                vstore16(o[j], (size_t)(6 * i + j) * plane, to);
+        }
+    }
+}
+
+void winograd_clear(__global float *restrict v, int plane, int T, int row, int channels)
+{
+    for (int b = 0; 16 * b < channels; b++)
+        for (int i = 0; i < 36; i++)
+            vstore16((float16)(0.0f), (size_t)i * plane + (size_t)b * T + row, v);
+}
+
+/* MR rows of one of the 36 products with one panel of NV vectors of output channels. */
+void winograd_multiply(__global const float *restrict a, __global const float *restrict b,
+                       __global float *restrict m, int T, int blocks)
+{
+    float16 acc[MR][NV];
+#pragma unroll
+    for (int i = 0; i < MR; i++)
+#pragma unroll
+        for (int j = 0; j < NV; j++)
+            acc[i][j] = (float16)(0.0f);
+    for (int block = 0; block < blocks; block++, a += (size_t)T * 16)
+#pragma unroll 4
+        for (int d = 0; d < 16; d++, b += 16) {
+            float16 bv[NV];
+#pragma unroll
+            for (int j = 0; j < NV; j++)
+                bv[j] = vload16((size_t)j * blocks * 16, b);
+#pragma unroll
+            for (int i = 0; i < MR; i++) {
+                const float16 av = (float16)(a[i * 16 + d]);
+#pragma unroll
+                for (int j = 0; j < NV; j++)
+                    acc[i][j] = fma(av, bv[j], acc[i][j]);
+            }
+        }
+#pragma unroll
+    for (int j = 0; j < NV; j++)
+#pragma unroll
+        for (int i = 0; i < MR; i++)
+            vstore16(acc[i][j], (size_t)j * T + i, m);
+}
+
+/* Row `row` of m into tile t of y: output channels from 16 * first on, `blocks` vectors of them. */
+void winograd_store(__global const float *restrict m, __global const float *restrict bias,
+                    __global float *restrict y, int plane, int T, int row, int t, int TH, int TW,
+                    int H, int W, int channels, int first, int blocks)
+{
+    const int top = t / TW % TH * 4, left = t % TW * 4;
+    __global float *tile = y + ((size_t)(t / (TW * TH)) * H * W + top * W + left) * channels;
+    for (int b = 0; b < blocks; b++) {
+        __global const float *from = m + ((size_t)b * T + row) * 16;
+        float16 columns[6][4];
+#pragma unroll
+        for (int j = 0; j < 6; j++) {
+            float16 d[6];
+#pragma unroll
+            for (int i = 0; i < 6; i++)
+                d[i] = vload16((size_t)(6 * i + j) * plane, from);
+            winograd_output(d, columns[j]);
+        }
+        const int k0 = 16 * (first + b);
+        const float16 start = vload16(0, bias + k0);
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+            float16 d[6], o[4];
+#pragma unroll
+            for (int j = 0; j < 6; j++)
+                d[j] = columns[j][i];
+            winograd_output(d, o);
+#pragma unroll
+            for (int j = 0; j < 4; j++)
+                if (top + i < H && left + j < W)
+                    store_lanes(o[j] + start, tile + (i * W + j) * channels + k0, channels - k0);
+        }
+    }
+}
+
+__kernel void conv2d_winograd_input(__global const float *restrict x,
+                                    __global const float *u, __global float *work,
+                                    int v_at, int v_plane, int first, int tiles, int T, int TH,
+                                    int TW, int H, int W, int channels, int h_pad, int w_pad)
+{
+    const int row = get_global_id(0);
+    __global float *v = work + (size_t)v_at * 16;
+    if (row < tiles)
+        winograd_load(x, u, v, v_plane, T, row, first + row, TH, TW, H, W, channels, h_pad, w_pad);
+    else if (row < T)
+        winograd_clear(v, v_plane, T, row, channels);
+}
+
+__kernel void conv2d_winograd_product(__global const float *u, __global float *work, int u_at, int u_plane, int v_at,
+                                      int v_plane, int m_at, int m_plane, int T, int blocks,
+                                      int panels)
+{
+    const int t0 = (int)get_global_id(0) * MR, panel = get_global_id(1), i = get_global_id(2);
+    if (t0 >= T || panel >= panels)
+        return;
+    const size_t b = u_at + (size_t)i * u_plane + (size_t)panel * blocks * 16 * NV;
+    const size_t m = m_at + (size_t)i * m_plane + (size_t)panel * NV * T + t0;
+    winograd_multiply(work + (v_at + (size_t)i * v_plane + t0) * 16, u + b * 16, work + m * 16, T,
+                      blocks);
+}
+
+__kernel void conv2d_winograd_output(__global const float *u, __global const float *work,
+                                     __global float *restrict y, int zeros, int m_at, int m_plane, int first, int tiles, int T,
+                                     int TH, int TW, int H, int W, int channels)
+{
+    const int row = get_global_id(0);
+    if (row < tiles)
+        winograd_store(work + (size_t)m_at * 16, u + zeros * 16, y, m_plane, T, row, first + row,
+                       TH, TW, H, W, channels, 0, (channels + 15) / 16);
+}
+
+__kernel void conv2d_winograd(__global const float *restrict x, __global const float *u,
+                              __global float *work, __global float *restrict y, int slot, int zeros, int u_at,
+                              int u_plane, int v_at, int v_plane, int m_plane, int tiles, int T,
+                              int TH, int TW, int IH, int IW, int depth, int h_pad, int w_pad,
+                              int OH, int OW, int width, int panels)
+{
+    const int blocks = (depth + 15) / 16;
+    __global float *v = work + (v_at + get_global_id(0) * slot) * 16;
+    __global float *m = v + (size_t)36 * v_plane * 16;
+    for (int first = (int)get_global_id(0) * T; first < tiles;
+         first += (int)get_global_size(0) * T) {
+        const int rows = min(T, tiles - first);
+        for (int row = 0; row < T; row++)
+            if (row < rows)
+                winograd_load(x, u, v, v_plane, T, row, first + row, TH, TW, IH, IW, depth,
+                              h_pad, w_pad);
+            else
+                winograd_clear(v, v_plane, T, row, depth);
+        for (int panel = 0; panel < panels; panel++) {
+            for (int i = 0; i < 36; i++) {
+                const size_t b = u_at + (size_t)i * u_plane + (size_t)panel * blocks * 16 * NV;
+                for (int t0 = 0; t0 < T; t0 += MR)
+                    winograd_multiply(v + ((size_t)i * v_plane + t0) * 16, u + b * 16,
+                                      m + ((size_t)i * m_plane + t0) * 16, T, blocks);
+            }
+            for (int row = 0; row < rows; row++)
+                winograd_store(m, u + zeros * 16, y, m_plane, T, row, first + row, TH, TW, OH,
+                               OW, width, panel * NV, NV);
+        }
+    }
+}

@@ -1,0 +1,142 @@
+/* Gradient of 3x3 filters of stride 1 on a CPU device, in Winograd's domain:
+ *
+ *   dw[k, c] = C^T [ sum_tiles (H dy tile[k] H^T) * (B^T x tile[c] B) ] C      (common/winograd.h)
+ *
+ * Tiles, v and `work` are those of conv2d/winograd.cl; v is written by conv2d_winograd_input.
+ *   g     [36][blocks of 16 filters][T][16]     the transformed dy, `plane` vectors for each of 36
+ *   sums  [36][sums_plane][16], [blocks of 16 filters][depth] of each plane used: the products of all
+ *         tiles so far; depth is the channels of x in whole vectors
+ *   dw    [K][C][9]
+ *
+ * conv2d_winograd_gradient  global (tiles): one tile of dy, all its channels
+ * conv2d_winograd_sums      global (depth / MC, blocks of filters / NV, 36): MC channels of x times
+ *                           16 * NV filters in registers; adds to `sums` where add is not 0
+ * conv2d_winograd_unpack    global (depth / 16, blocks of filters): 16 filters of 16 channels
+ * All with local size 1.
+ */
+#include "common/lanes.h"
+#include "common/winograd.h"
+
+#ifndef MC
+#define MC 8 /* channels of x: divides 16 */
+#endif
+#ifndef NV
+#define NV 2 /* float16 vectors of filters: divides their number of blocks */
+#endif
+
+__kernel void conv2d_winograd_gradient(__global const float *restrict dy,
+                                       __global float *restrict work, int g_at, int plane,
+                                       int first, int tiles, int T, int TH, int TW, int H, int W,
+                                       int channels)
+{
+    const int id = get_global_id(0), blocks = (channels + 15) / 16;
+    if (id >= tiles)
+        return;
+    const int t = first + id, top = t / TW % TH * 4, left = t % TW * 4;
+    __global const float *from = dy + ((size_t)(t / (TW * TH)) * H * W + top * W + left) * channels;
+    __global float *g = work + ((size_t)g_at + id) * 16;
+    for (int b = 0; b < blocks; b++) {
+        float16 columns[4][6];
+#pragma unroll
+        for (int j = 0; j < 4; j++) {
+            float16 d[4];
+#pragma unroll
+            for (int i = 0; i < 4; i++)
+                d[i] = top + i < H && left + j < W
+                           ? load_lanes(from + (i * W + j) * channels + 16 * b, channels - 16 * b)
+                           : (float16)(0.0f);
+            winograd_gradient(d, columns[j]);
+        }
+#pragma unroll
+        for (int i = 0; i < 6; i++) {
+            const float16 d[4] = {columns[0][i], columns[1][i], columns[2][i], columns[3][i]};
+            float16 o[6];
+            winograd_gradient(d, o);
+#pragma unroll
+            for (int j = 0; j < 6; j++)
+                vstore16(o[j], (size_t)(6 * i + j) * plane + (size_t)b * T, g);
+        }
+    }
+}
+
+__kernel void conv2d_winograd_sums(__global float *work, int v_at, int v_plane, int g_at,
+                                   int g_plane, int sums_at, int sums_plane, int add, int tiles,
+                                   int T, int depth, int blocks)
+{
+    const int c0 = (int)get_global_id(0) * MC, block = (int)get_global_id(1) * NV;
+    const int i36 = get_global_id(2);
+    if (c0 >= depth || block >= blocks)
+        return;
+    __global const float *a =
+        work + ((size_t)v_at + (size_t)i36 * v_plane + (size_t)(c0 / 16) * T) * 16 + c0 % 16;
+    __global const float *b =
+        work + ((size_t)g_at + (size_t)i36 * g_plane + (size_t)block * T) * 16;
+    __global float *sum =
+        work + ((size_t)sums_at + (size_t)i36 * sums_plane + (size_t)block * depth + c0) * 16;
+    float16 acc[MC][NV];
+#pragma unroll
+    for (int i = 0; i < MC; i++)
+#pragma unroll
+        for (int j = 0; j < NV; j++)
+            acc[i][j] = add ? vload16((size_t)j * depth + i, sum) : (float16)(0.0f);
+#pragma unroll 1
+    for (int t = 0; t < tiles; t++) {
+        float16 bv[NV];
+#pragma unroll
+        for (int j = 0; j < NV; j++)
+            bv[j] = vload16((size_t)j * T + t, b);
+#pragma unroll
+        for (int i = 0; i < MC; i++) {
+            const float16 av = (float16)(a[t * 16 + i]);
+#pragma unroll
+            for (int j = 0; j < NV; j++)
+                acc[i][j] = fma(av, bv[j], acc[i][j]);
+        }
+    }
+#pragma unroll
+    for (int i = 0; i < MC; i++)
+#pragma unroll
+        for (int j = 0; j < NV; j++)
+            vstore16(acc[i][j], (size_t)j * depth + i, sum);
+}
+
+__kernel void conv2d_winograd_unpack(__global const float *restrict work, __global float *restrict dw,
+                                     int sums_at, int sums_plane, int depth, int blocks, int C,
+                                     int K)
+{
+    const int c0 = (int)get_global_id(0) * 16, block = get_global_id(1);
+    if (c0 >= C || block >= blocks)
+        return;
+    __global const float *sum = work + ((size_t)sums_at + (size_t)block * depth + c0) * 16;
+    float f[16][16 * 9]; /* [filter][channel][tap], as dw has them */
+    for (int c = 0; c < 16; c++) {
+        float16 columns[6][3];
+#pragma unroll
+        for (int j = 0; j < 6; j++) {
+            float16 d[6];
+#pragma unroll
+            for (int i = 0; i < 6; i++)
+                d[i] = vload16((size_t)(6 * i + j) * sums_plane + c, sum);
+            winograd_taps(d, columns[j]);
+        }
+#pragma unroll
+        for (int i = 0; i < 3; i++) {
+            float16 d[6], o[3];
+#pragma unroll
+            for (int j = 0; j < 6; j++)
+                d[j] = columns[j][i];
+            winograd_taps(d, o);
+#pragma unroll
+            for (int j = 0; j < 3; j++) {
+                float lane[16];
+                vstore16(o[j], 0, lane);
+                for (int l = 0; l < 16; l++)
+                    f[l][9 * c + 3 * i + j] = lane[l];
+            }
+        }
+    }
+    const int count = 9 * min(16, C - c0);
+    for (int l = 0; l < 16 && block * 16 + l < K; l++)
+        for (int i = 0; i < count; i++)
+            dw[((size_t)(block * 16 + l) * C + c0) * 9 + i] = f[l][i];
+}

@@ -1,0 +1,58 @@
+/* Filters of a 3x3 convolution in Winograd's domain: U = G f G^T (common/winograd.h).
+ *
+ *   w  [K][C][9]  filters in file order;  bias [K], read where has_bias is not 0
+ *   u  [zeros][bias][36][u_plane], u_plane vectors of which [vectors][depth] are used: see
+ *      conv2d/winograd.cl; zeros, bias and depth in whole vectors
+ *
+ * Forward: `rows` counts input channels, `width` output channels, w is [width][rows][9].  For the
+ * gradient of the input (turned not 0) they change places, w is [rows][width][9], and each filter is
+ * turned by half a circle.  Rows past `rows` and lanes past `width` are 0.
+ *
+ * Launch: global size (depth / 16, vectors), local size 1.  One work-item: 16 rows of one vector
+ * of output channels, read as runs of neighbouring filters.
+ */
+#include "common/winograd.h"
+
+__kernel void conv2d_winograd_pack(__global const float *restrict w,
+                                   __global const float *restrict bias, __global float *restrict u,
+                                   int has_bias, int zeros, int u_plane, int vectors, int rows,
+                                   int width, int turned)
+{
+    const int block = get_global_id(0), vector = get_global_id(1), depth = (rows + 15) / 16 * 16;
+    if (16 * block >= depth || vector >= vectors)
+        return;
+    const int k0 = 16 * vector, row0 = 16 * block;
+    if (vector == 0)
+        vstore16((float16)(0.0f), block, u);
+    if (block == 0)
+        for (int l = 0; l < 16; l++)
+            u[zeros * 16 + k0 + l] = has_bias && k0 + l < width ? bias[k0 + l] : 0.0f;
+    float f[16][9][16]; /* [row][tap][lane] */
+    for (int outer = 0; outer < 16; outer++)
+        for (int inner = 0; inner < 16; inner++) {
+            const int row = turned ? outer : inner, l = turned ? inner : outer;
+            const int given = row0 + row < rows && k0 + l < width;
+            __global const float *from =
+                w + (!given   ? 0
+                     : turned ? ((size_t)(row0 + row) * width + k0 + l) * 9
+                              : ((size_t)(k0 + l) * rows + row0 + row) * 9);
+            for (int t = 0; t < 9; t++)
+                f[row][t][l] = given ? from[turned ? 8 - t : t] : 0.0f;
+        }
+    __global float *to = u + (zeros + vectors + (size_t)vector * depth + row0) * 16;
+    for (int row = 0; row < 16; row++) {
+        float16 columns[3][6];
+        for (int s = 0; s < 3; s++) {
+            const float16 g[3] = {vload16(0, f[row][s]), vload16(0, f[row][3 + s]),
+                                  vload16(0, f[row][6 + s])};
+            winograd_filter(g, columns[s]);
+        }
+        for (int i = 0; i < 6; i++) {
+            const float16 g[3] = {columns[0][i], columns[1][i], columns[2][i]};
+            float16 o[6];
+            winograd_filter(g, o);
+            for (int s = 0; s < 6; s++)
+                vstore16(o[s], (size_t)(6 * i + s) * u_plane + row, to);
+        }
+    }
+}

@@ -1,0 +1,273 @@
+/* CPU devices: 3x3 filters of stride 1 by Winograd's F(4x4, 3x3): a quarter of the products. */
+#include "ops/conv2d/conv2d.h"
+
+#include <stdio.h>
+
+enum {
+    POINTS = 36,
+    LANES = 16,
+    FEWEST_CHANNELS = 16,
+    CACHE_BYTES = 768 * 1024, /* of a core's own cache for what passes between the steps */
+    SLOT_BYTES = 512 * 1024,  /* of the same, where one group does all steps */
+    SLOTS = 8,                /* groups for a core, so that a core that is held up has less to do */
+    FEWEST_TILES = 64         /* of a launch, over which a panel of filters is spread */
+};
+
+/* How a direction is cut up.  Places and planes count vectors of LANES floats. */
+typedef struct winograd_cut {
+    int depth, width; /* channels summed over, channels of the result */
+    int in_h, in_w, out_h, out_w;
+    int pad_h, pad_w;
+    int th, tw, tiles;              /* of an image's height and width, of the batch */
+    int depth_blocks, width_blocks; /* vectors of channels */
+    int mr, nv;                     /* of a product: tiles, vectors of the result */
+    int slots;                      /* groups that do all steps; 0: a launch for each step */
+    int chunk, rows;                /* tiles taken at a time, the same in whole products: T */
+    int64_t u_plane, v_plane, m_plane;
+    int64_t u_end;           /* of zeros, bias and filters, or of the sums for the filters */
+    int64_t v_at, m_at, end; /* in scratch; forward's filters are prepared elsewhere */
+} winograd_cut;
+
+/* Planes lie an odd number of vectors apart: powers of two would fall on the same cache lines. */
+static int64_t plane_of(int blocks, int rows)
+{
+    return ((int64_t)blocks * rows) | 1;
+}
+
+/* All steps in one group, where a few products' rows fit a core's cache beside the filters. */
+static bool cut_slots(winograd_cut *c, const limn_device_limits *limits)
+{
+    const int tile_bytes = POINTS * LANES * (int)sizeof(float) * (c->depth_blocks + c->nv);
+    const int room = SLOT_BYTES / tile_bytes / c->mr * c->mr;
+    if (room < 3 * c->mr)
+        return false;
+    const int all = (c->tiles + c->mr - 1) / c->mr * c->mr, rows = all < room ? all : room;
+    const int groups = (c->tiles + rows - 1) / rows, most = SLOTS * (int)limits->compute_units;
+    c->slots = groups < most ? groups : most;
+    c->chunk = c->rows = rows;
+    return true;
+}
+
+/* A launch for each step, over as many tiles as the cores' caches hold. */
+static void cut_chunks(winograd_cut *c, const limn_device_limits *limits)
+{
+    const int64_t tile_bytes =
+        POINTS * LANES * (int)sizeof(float) * (c->depth_blocks + c->width_blocks);
+    const int64_t room = (int64_t)CACHE_BYTES * limits->compute_units / tile_bytes;
+    const int64_t fit = room > FEWEST_TILES ? room : FEWEST_TILES;
+    const int64_t chunks = (c->tiles + fit - 1) / fit;
+    c->chunk = (int)((c->tiles + chunks - 1) / chunks);
+    c->rows = (c->chunk + c->mr - 1) / c->mr * c->mr;
+}
+
+static winograd_cut cut(const limn_device_limits *limits, const conv2d_shape *s,
+                        conv2d_direction direction)
+{
+    const bool data = direction == CONV2D_DATA;
+    winograd_cut c = {
+        .depth = data ? s->kg : s->cg,
+        .width = data ? s->cg : s->kg,
+        .in_h = data ? s->h.out : s->h.in,
+        .in_w = data ? s->w.out : s->w.in,
+        .out_h = data ? s->h.in : s->h.out,
+        .out_w = data ? s->w.in : s->w.out,
+        .pad_h = data ? 2 - s->h.pad : s->h.pad,
+        .pad_w = data ? 2 - s->w.pad : s->w.pad,
+    };
+    c.th = (c.out_h + 3) / 4;
+    c.tw = (c.out_w + 3) / 4;
+    c.tiles = s->n * c.th * c.tw;
+    c.depth_blocks = (c.depth + LANES - 1) / LANES;
+    c.width_blocks = (c.width + LANES - 1) / LANES;
+    c.nv = c.width_blocks % 4 == 0 ? 4 : c.width_blocks % 2 == 0 ? 2 : 1;
+    c.mr = c.nv == 4 ? 6 : c.nv == 2 ? 12 : 14;
+    const bool slots = direction != CONV2D_FILTER && cut_slots(&c, limits);
+    if (!slots)
+        cut_chunks(&c, limits);
+    c.u_plane = plane_of(c.width_blocks, c.depth_blocks * LANES);
+    c.v_plane = plane_of(c.depth_blocks, c.rows);
+    c.m_plane = plane_of(slots ? c.nv : c.width_blocks, c.rows);
+    c.u_end = c.depth_blocks + c.width_blocks + POINTS * c.u_plane;
+    c.v_at = direction == CONV2D_FORWARD ? 0 : c.u_end;
+    c.m_at = c.v_at + POINTS * c.v_plane;
+    c.end = c.v_at + (slots ? c.slots : 1) * POINTS * (c.v_plane + c.m_plane);
+    return c;
+}
+
+static size_t winograd_scratch(const limn_device_limits *limits, const conv2d_shape *s,
+                               conv2d_direction direction)
+{
+    return sizeof(float) * LANES * (size_t)cut(limits, s, direction).end;
+}
+
+static const char *winograd_accepts(const limn_device_limits *limits, const conv2d_shape *s,
+                                    conv2d_direction direction)
+{
+    if (!limits->is_cpu)
+        return "the device is not a CPU";
+    if (s->h.kernel != 3 || s->w.kernel != 3 || s->h.stride != 1 || s->w.stride != 1 ||
+        s->h.dilation != 1 || s->w.dilation != 1)
+        return "the filters are not 3x3 with stride 1";
+    if (s->groups > 1)
+        return "there are groups";
+    if (s->cg < FEWEST_CHANNELS || s->kg < FEWEST_CHANNELS)
+        return "fewer than 16 channels";
+    const winograd_cut c = cut(limits, s, direction);
+    if ((int64_t)c.out_h * c.out_w < 8 * (int64_t)c.th * c.tw)
+        return "tiles of 4x4 would be more than half empty";
+    return c.end > INT32_MAX || c.u_end > INT32_MAX ? "the filters are too large" : NULL;
+}
+
+/* ---- forward, and the gradient of the input ------------------------------------------------- */
+
+static size_t winograd_prepared(const limn_device_limits *limits, const conv2d_shape *s)
+{
+    return sizeof(float) * LANES * (size_t)cut(limits, s, CONV2D_FORWARD).u_end;
+}
+
+static limn_status pack(const conv2d_call *call, const winograd_cut *c, bool data, limn_buffer *u)
+{
+    const limn_grid grid = {{(size_t)c->depth_blocks, (size_t)c->width_blocks, 1}, {1, 1, 1}};
+    return LIMN_LAUNCH(call->device, "conv2d_winograd_pack", "", grid, limn_in(call->w),
+                       limn_in(call->bias ? call->bias : call->w), limn_out(u),
+                       limn_int(call->bias != NULL), limn_int(c->depth_blocks),
+                       limn_int(c->u_plane), limn_int(c->width_blocks), limn_int(c->depth),
+                       limn_int(c->width), limn_int(data));
+}
+
+static limn_status winograd_prepare(const conv2d_call *call)
+{
+    const winograd_cut c = cut(limn_device_get_limits(call->device), call->shape, CONV2D_FORWARD);
+    return pack(call, &c, false, call->prepared);
+}
+
+static limn_status run_slots(const conv2d_call *call, const winograd_cut *c, const char *defines,
+                             const limn_buffer *x, const limn_buffer *u)
+{
+    const limn_grid grid = {{(size_t)c->slots, 1, 1}, {1, 1, 1}};
+    return LIMN_LAUNCH(call->device, "conv2d_winograd", defines, grid, limn_in(x), limn_in_part(u),
+                       limn_inout(call->scratch), limn_out(call->result),
+                       limn_int(POINTS * (c->v_plane + c->m_plane)), limn_int(c->depth_blocks),
+                       limn_int(c->depth_blocks + c->width_blocks), limn_int(c->u_plane),
+                       limn_int(c->v_at), limn_int(c->v_plane), limn_int(c->m_plane),
+                       limn_int(c->tiles), limn_int(c->rows), limn_int(c->th), limn_int(c->tw),
+                       limn_int(c->in_h), limn_int(c->in_w), limn_int(c->depth), limn_int(c->pad_h),
+                       limn_int(c->pad_w), limn_int(c->out_h), limn_int(c->out_w),
+                       limn_int(c->width), limn_int(c->width_blocks / c->nv));
+}
+
+static limn_status transform_input(const conv2d_call *call, const winograd_cut *c,
+                                   const char *defines, const limn_buffer *x, const limn_buffer *u,
+                                   int first, int tiles)
+{
+    const limn_grid grid = {{(size_t)c->rows, 1, 1}, {1, 1, 1}};
+    return LIMN_LAUNCH(call->device, "conv2d_winograd_input", defines, grid, limn_in(x),
+                       limn_in_part(u), limn_inout(call->scratch), limn_int(c->v_at),
+                       limn_int(c->v_plane), limn_int(first), limn_int(tiles), limn_int(c->rows),
+                       limn_int(c->th), limn_int(c->tw), limn_int(c->in_h), limn_int(c->in_w),
+                       limn_int(c->depth), limn_int(c->pad_h), limn_int(c->pad_w));
+}
+
+static limn_status multiply(const conv2d_call *call, const winograd_cut *c, const char *defines,
+                            const limn_buffer *u)
+{
+    const int panels = c->width_blocks / c->nv;
+    const limn_grid grid = {{(size_t)(c->rows / c->mr), (size_t)panels, POINTS}, {1, 1, 1}};
+    return LIMN_LAUNCH(call->device, "conv2d_winograd_product", defines, grid, limn_in_part(u),
+                       limn_inout(call->scratch), limn_int(c->depth_blocks + c->width_blocks),
+                       limn_int(c->u_plane), limn_int(c->v_at), limn_int(c->v_plane),
+                       limn_int(c->m_at), limn_int(c->m_plane), limn_int(c->rows),
+                       limn_int(c->depth_blocks), limn_int(panels));
+}
+
+static limn_status transform_output(const conv2d_call *call, const winograd_cut *c,
+                                    const char *defines, const limn_buffer *u, int first, int tiles)
+{
+    const limn_grid grid = {{(size_t)tiles, 1, 1}, {1, 1, 1}};
+    return LIMN_LAUNCH(call->device, "conv2d_winograd_output", defines, grid, limn_in_part(u),
+                       limn_in(call->scratch), limn_out(call->result), limn_int(c->depth_blocks),
+                       limn_int(c->m_at), limn_int(c->m_plane), limn_int(first), limn_int(tiles),
+                       limn_int(c->rows), limn_int(c->th), limn_int(c->tw), limn_int(c->out_h),
+                       limn_int(c->out_w), limn_int(c->width));
+}
+
+static limn_status run_tiles(const conv2d_call *call, conv2d_direction direction)
+{
+    const winograd_cut c = cut(limn_device_get_limits(call->device), call->shape, direction);
+    const limn_buffer *x = direction == CONV2D_DATA ? call->dy : call->x;
+    char defines[48];
+    snprintf(defines, sizeof defines, "-DMR=%d -DNV=%d", c.mr, c.nv);
+    limn_buffer *u = direction == CONV2D_DATA ? call->scratch : call->prepared;
+    limn_status status = direction == CONV2D_DATA ? pack(call, &c, true, u) : LIMN_OK;
+    if (status == LIMN_OK && c.slots > 0)
+        return run_slots(call, &c, defines, x, u);
+    for (int first = 0; first < c.tiles && status == LIMN_OK; first += c.chunk) {
+        const int tiles = c.tiles - first < c.chunk ? c.tiles - first : c.chunk;
+        status = transform_input(call, &c, defines, x, u, first, tiles);
+        if (status == LIMN_OK)
+            status = multiply(call, &c, defines, u);
+        if (status == LIMN_OK)
+            status = transform_output(call, &c, defines, u, first, tiles);
+    }
+    return status;
+}
+
+/* ---- gradient of the filters ---------------------------------------------------------------- */
+
+static limn_status transform_gradient(const conv2d_call *call, const winograd_cut *c, int first,
+                                      int tiles)
+{
+    const limn_grid grid = {{(size_t)tiles, 1, 1}, {1, 1, 1}};
+    return LIMN_LAUNCH(call->device, "conv2d_winograd_gradient", "", grid, limn_in(call->dy),
+                       limn_inout(call->scratch), limn_int(c->m_at), limn_int(c->m_plane),
+                       limn_int(first), limn_int(tiles), limn_int(c->rows), limn_int(c->th),
+                       limn_int(c->tw), limn_int(c->out_h), limn_int(c->out_w), limn_int(c->width));
+}
+
+static limn_status add_products(const conv2d_call *call, const winograd_cut *c, bool add, int tiles)
+{
+    const int nv = c->width_blocks % 2 == 0 ? 2 : 1, mc = nv == 2 ? 8 : 16;
+    const limn_grid grid = {
+        {(size_t)(c->depth_blocks * LANES / mc), (size_t)(c->width_blocks / nv), POINTS},
+        {1, 1, 1}};
+    char defines[48];
+    snprintf(defines, sizeof defines, "-DMC=%d -DNV=%d", mc, nv);
+    return LIMN_LAUNCH(call->device, "conv2d_winograd_sums", defines, grid,
+                       limn_inout(call->scratch), limn_int(c->v_at), limn_int(c->v_plane),
+                       limn_int(c->m_at), limn_int(c->m_plane), limn_int(c->depth_blocks),
+                       limn_int(c->u_plane), limn_int(add), limn_int(tiles), limn_int(c->rows),
+                       limn_int(c->depth_blocks * LANES), limn_int(c->width_blocks));
+}
+
+static limn_status run_filter(const conv2d_call *call)
+{
+    static const float zero = 0;
+    const winograd_cut c = cut(limn_device_get_limits(call->device), call->shape, CONV2D_FILTER);
+    char defines[48];
+    snprintf(defines, sizeof defines, "-DMR=%d -DNV=%d", c.mr, c.nv);
+    limn_status status = limn_buffer_fill(
+        call->scratch, 0, sizeof zero * LANES * (size_t)c.depth_blocks, &zero, sizeof zero);
+    for (int first = 0; first < c.tiles && status == LIMN_OK; first += c.chunk) {
+        const int tiles = c.tiles - first < c.chunk ? c.tiles - first : c.chunk;
+        status = transform_input(call, &c, defines, call->x, call->scratch, first, tiles);
+        if (status == LIMN_OK)
+            status = transform_gradient(call, &c, first, tiles);
+        if (status == LIMN_OK)
+            status = add_products(call, &c, first > 0, tiles);
+    }
+    if (status != LIMN_OK)
+        return status;
+    const limn_grid grid = {{(size_t)c.depth_blocks, (size_t)c.width_blocks, 1}, {1, 1, 1}};
+    return LIMN_LAUNCH(call->device, "conv2d_winograd_unpack", "", grid, limn_in(call->scratch),
+                       limn_out(call->result), limn_int(c.depth_blocks), limn_int(c.u_plane),
+                       limn_int(c.depth_blocks * LANES), limn_int(c.width_blocks),
+                       limn_int(c.depth), limn_int(c.width));
+}
+
+static limn_status winograd_run(const conv2d_call *call, conv2d_direction direction)
+{
+    return direction == CONV2D_FILTER ? run_filter(call) : run_tiles(call, direction);
+}
+
+const conv2d_impl conv2d_winograd = {"winograd", winograd_accepts,  winograd_scratch, winograd_run,
+                                     8,          winograd_prepared, winograd_prepare};
