@@ -12,7 +12,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-enum { TOY_LAYERS = 6 };
+enum { TOY_LAYERS = 6, TOY_OTHERS = 3 };
 
 /* One op on the value so far; with `weight` rank 0: none. */
 typedef struct toy_layer {
@@ -23,9 +23,19 @@ typedef struct toy_layer {
     const float *bias;
 } toy_layer;
 
+/** A further input of a function, held fixed while the image is explained: one channel. */
+typedef struct toy_input {
+    const float *values; /**< NULL: none */
+    int64_t height, width;
+} toy_input;
+
+/** The layers are applied to the image or, where there are others, to the sum of all inputs: those
+ *  smaller than `height` x `width` are spread over it. */
 typedef struct toy_function {
     toy_layer layers[TOY_LAYERS];
-    limn_tensor *weights[TOY_LAYERS], *biases[TOY_LAYERS];
+    toy_input others[TOY_OTHERS];
+    int64_t height, width;
+    limn_tensor *weights[TOY_LAYERS], *biases[TOY_LAYERS], *fixed[TOY_OTHERS];
 } toy_function;
 
 static limn_context *toy_context;
@@ -57,11 +67,55 @@ static int toy_close(void **state)
     return 0;
 }
 
+/* The same values in each row of a batch. */
+static limn_status toy_repeat(const toy_input *input, int64_t batch, limn_tensor **out)
+{
+    const limn_desc desc = limn_desc_make(LIMN_F32, 4, batch, input->height, input->width, 1);
+    const size_t size = (size_t)(input->height * input->width);
+    limn_status status = limn_tensor_create(toy_device, &desc, out);
+    for (size_t row = 0; row < (size_t)batch && status == LIMN_OK; row++)
+        status = limn_buffer_write((*out)->buffer, row * size * sizeof(float), input->values,
+                                   size * sizeof(float));
+    return status;
+}
+
+/* Adds an input to the sum of those before it; -1 is none. */
+static limn_status toy_add(const toy_function *f, limn_graph *graph, limn_node input,
+                           limn_node *sum)
+{
+    limn_status status =
+        limn_graph_apply(graph, "resize_bilinear", NULL, &input, 1, &input,
+                         "height=%lld width=%lld", (long long)f->height, (long long)f->width);
+    if (status == LIMN_OK && *sum >= 0)
+        status = limn_graph_apply(graph, "add", NULL, (limn_node[]){*sum, input}, 2, &input, " ");
+    *sum = input;
+    return status;
+}
+
+/* The sum of x and the other inputs. */
+static limn_status toy_join(toy_function *f, limn_graph *graph, limn_node *x)
+{
+    const int64_t batch = limn_graph_desc(graph, *x)->dim[0];
+    limn_node sum = -1;
+    limn_status status = toy_add(f, graph, *x, &sum);
+    for (int i = 0; i < TOY_OTHERS && f->others[i].values && status == LIMN_OK; i++) {
+        limn_node other;
+        limn_tensor_destroy(&f->fixed[i]);
+        status = toy_repeat(&f->others[i], batch, &f->fixed[i]);
+        if (status == LIMN_OK)
+            status = limn_graph_extern(graph, NULL, f->fixed[i], &other);
+        if (status == LIMN_OK)
+            status = toy_add(f, graph, other, &sum);
+    }
+    *x = sum;
+    return status;
+}
+
 static limn_status toy_build(limn_attr_job *job, limn_graph *graph, limn_node x,
                              limn_node condition, limn_node *score, limn_node *last)
 {
     toy_function *f = job->function;
-    limn_status status = LIMN_OK;
+    limn_status status = f->others[0].values ? toy_join(f, graph, &x) : LIMN_OK;
     *last = -1;
     for (int l = 0; l < TOY_LAYERS && f->layers[l].op && status == LIMN_OK; l++) {
         limn_node in[3] = {x, -1, -1};
@@ -132,6 +186,8 @@ static limn_status toy_explain(const toy_function *function, const limn_attr_met
         limn_tensor_destroy(&f.weights[l]);
         limn_tensor_destroy(&f.biases[l]);
     }
+    for (int i = 0; i < TOY_OTHERS; i++)
+        limn_tensor_destroy(&f.fixed[i]);
     return status;
 }
 
