@@ -25,7 +25,8 @@ typedef struct limn_self_test_row {
 typedef void (*limn_self_test_fn)(void *user, const limn_self_test_row *row);
 
 /** Runs the self-test and remembers a device that passed.  LIMN_NO_DEVICE, naming device, driver
- *  and the ops, where any op failed.  `seen` may be NULL. */
+ *  and the ops, where any op failed; LIMN_FAILED or LIMN_OUT_OF_DEVICE_MEMORY, and no verdict,
+ *  where memory ran out.  `seen` may be NULL. */
 LIMN_API limn_status limn_self_test(limn_device *device, limn_self_test_fn seen, void *user);
 
 /** Runs the self-test where this device, driver and library were not seen to pass before.  Does

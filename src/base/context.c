@@ -12,6 +12,7 @@ struct limn_context {
     limn_context_params params;
     char *cache_dir;
     const void *driver;
+    bool host_memory; /* the last failure: none is left */
     char text[TEXT_MAX];
     char hint[TEXT_MAX];
 };
@@ -77,7 +78,18 @@ limn_status limn_fail(limn_context *ctx, limn_status status, const char *what, c
     else
         snprintf(ctx->text, sizeof ctx->text, "%s: %s", what, reason);
     ctx->hint[0] = '\0';
+    ctx->host_memory = false;
     return status;
+}
+
+void limn_error_set_host_memory(limn_context *ctx)
+{
+    ctx->host_memory = true;
+}
+
+bool limn_error_is_host_memory(const limn_context *ctx)
+{
+    return ctx->host_memory;
 }
 
 void limn_hint(limn_context *ctx, const char *format, ...)
@@ -91,6 +103,7 @@ void limn_hint(limn_context *ctx, const char *format, ...)
 void limn_error_clear(limn_context *ctx)
 {
     ctx->text[0] = ctx->hint[0] = '\0';
+    ctx->host_memory = false;
 }
 
 void limn_log(limn_context *ctx, limn_log_level level, const char *format, ...)

@@ -20,6 +20,12 @@ limn_status limn_fail(limn_context *ctx, limn_status status, const char *what, c
 /** Adds the line that says what to do.  To be called after limn_fail. */
 void limn_hint(limn_context *ctx, const char *format, ...) LIMN_PRINTF(2, 3);
 
+/** Says of the failure recorded last that the host's memory is exhausted, and asks whether it is:
+ * for a caller that must not put it down to something else.  limn_alloc and limn_out_of_memory say
+ * so themselves. */
+void limn_error_set_host_memory(limn_context *ctx);
+bool limn_error_is_host_memory(const limn_context *ctx);
+
 /** Forgets the last failure; for a caller that has another way. */
 void limn_error_clear(limn_context *ctx);
 

@@ -97,7 +97,9 @@ char *limn_format(const char *format, ...)
 
 limn_status limn_out_of_memory(limn_context *ctx, const char *what)
 {
-    return limn_fail(ctx, LIMN_FAILED, "out of memory", what, "the host has no more memory");
+    limn_fail(ctx, LIMN_FAILED, "out of memory", what, "the host has no more memory");
+    limn_error_set_host_memory(ctx);
+    return LIMN_FAILED;
 }
 
 limn_status limn_alloc(limn_context *ctx, const char *what, size_t count, size_t size, void **out)
@@ -105,6 +107,7 @@ limn_status limn_alloc(limn_context *ctx, const char *what, size_t count, size_t
     *out = limn_calloc(count, size);
     if (*out)
         return LIMN_OK;
-    return limn_fail(ctx, LIMN_FAILED, "out of memory", what, "%zu items of %zu bytes", count,
-                     size);
+    limn_fail(ctx, LIMN_FAILED, "out of memory", what, "%zu items of %zu bytes", count, size);
+    limn_error_set_host_memory(ctx);
+    return LIMN_FAILED;
 }

@@ -22,10 +22,18 @@ limn_status limn_cl_status(cl_int code)
     }
 }
 
+limn_status limn_cl_blame(limn_device *device, cl_int code)
+{
+    if (code == CL_OUT_OF_HOST_MEMORY)
+        limn_error_set_host_memory(device->ctx);
+    return limn_cl_status(code);
+}
+
 limn_status limn_cl_fail(limn_device *device, cl_int code, const char *what, const char *where)
 {
-    return limn_fail(device->ctx, limn_cl_status(code), what, where, "%s (%d): %s",
-                     limn_cl_error_name(code), (int)code, limn_cl_error_meaning(code));
+    limn_fail(device->ctx, limn_cl_status(code), what, where, "%s (%d): %s",
+              limn_cl_error_name(code), (int)code, limn_cl_error_meaning(code));
+    return limn_cl_blame(device, code);
 }
 
 /* Version of a text such as "OpenCL C 1.2 ..." as 12; 0 where it is none. */

@@ -45,7 +45,7 @@ struct limn_device {
     cl_context context;
     cl_command_queue queue;
     cl_command_queue timed_queue, upload_queue; /* with profiling; for uploads: made when asked */
-    limn_device_list *info;              /* one row */
+    limn_device_list *info;                     /* one row */
     limn_device_limits limits;
     char *build_options; /* language version, the same for every program */
     char *identity;      /* device, driver and platform: part of cache keys */
@@ -65,6 +65,8 @@ struct limn_device {
 /* Records an OpenCL failure in words; `status` as limn_cl_status gives it. */
 limn_status limn_cl_fail(limn_device *device, cl_int code, const char *what, const char *where);
 limn_status limn_cl_status(cl_int code);
+/* After limn_fail because of `code`: whether the host's memory is to blame.  Returns the status. */
+limn_status limn_cl_blame(limn_device *device, cl_int code);
 
 cl_command_queue limn_device_queue(limn_device *device);
 

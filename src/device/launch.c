@@ -113,10 +113,11 @@ limn_status limn_launch(limn_device *device, const char *name, const char *defin
         return status;
     for (size_t i = 0; i < arg_count; i++) {
         const cl_int code = set_arg(device, kernel->kernel, (cl_uint)i, &args[i]);
-        if (code != CL_SUCCESS)
-            return limn_fail(device->ctx, limn_cl_status(code), "bad launch", name,
-                             "argument %zu: %s: %s", i, limn_cl_error_name(code),
-                             limn_cl_error_meaning(code));
+        if (code != CL_SUCCESS) {
+            limn_fail(device->ctx, limn_cl_status(code), "bad launch", name, "argument %zu: %s: %s",
+                      i, limn_cl_error_name(code), limn_cl_error_meaning(code));
+            return limn_cl_blame(device, code);
+        }
     }
     cl_event event = NULL;
     const cl_int code = device->cl.EnqueueNDRangeKernel(limn_device_queue(device), kernel->kernel,

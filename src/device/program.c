@@ -43,7 +43,7 @@ static limn_status build_failed(limn_device *device, limn_program *program, cl_i
     limn_free(log);
     limn_hint(device->ctx, "this driver cannot run limn as it is; try another device (`limn "
                            "devices`) or report the lines above");
-    return limn_cl_status(code);
+    return limn_cl_blame(device, code);
 }
 
 /* From the cache on disk where it has the program, else from source. */

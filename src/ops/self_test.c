@@ -58,21 +58,25 @@ static void write_note(limn_device *device)
     limn_free(path);
 }
 
+/* Fails where memory ran out, of which neither the op nor the driver can be accused. */
 static limn_status test_op(limn_device *device, const limn_op *op, limn_self_test_row *row)
 {
     limn_op_check seen;
+    limn_context *ctx = limn_device_context(device);
     *row = (limn_self_test_row){
         .op = op->name, .formula = op->formula, .tolerance = op->example->tolerance};
     const limn_status status = limn_op_check_run(device, op, op->example->params, op->example->in,
                                                  op->example->in_count, 1, &seen);
-    if (status == LIMN_OUT_OF_DEVICE_MEMORY || status == LIMN_OK) {
-        row->error = fmax(seen.forward_error, seen.has_backward ? seen.backward_error : 0);
-        row->why = status == LIMN_OK ? verdict(&seen, row->tolerance) : "out of device memory";
-        row->passed = !*row->why;
-        return LIMN_OK;
-    }
+    if (status == LIMN_OUT_OF_DEVICE_MEMORY ||
+        (status != LIMN_OK && limn_error_is_host_memory(ctx)))
+        return status;
     row->error = INFINITY;
-    row->why = limn_error_text(limn_device_context(device));
+    row->why = limn_error_text(ctx);
+    if (status == LIMN_OK) {
+        row->error = fmax(seen.forward_error, seen.has_backward ? seen.backward_error : 0);
+        row->why = verdict(&seen, row->tolerance);
+        row->passed = !*row->why;
+    }
     return LIMN_OK;
 }
 
@@ -86,7 +90,8 @@ limn_status limn_self_test(limn_device *device, limn_self_test_fn seen, void *us
     limn_status status = LIMN_OK;
     for (size_t i = 0; i < limn_op_count && status == LIMN_OK; i++) {
         limn_self_test_row row;
-        status = test_op(device, limn_op_table[i], &row);
+        if ((status = test_op(device, limn_op_table[i], &row)) != LIMN_OK)
+            break;
         if (seen)
             seen(user, &row);
         if (!row.passed) {
@@ -117,13 +122,17 @@ limn_status limn_self_test(limn_device *device, limn_self_test_fn seen, void *us
 
 limn_status limn_self_test_once(limn_device *device)
 {
+    limn_context *ctx = limn_device_context(device);
     const char *asked = getenv("LIMN_SELF_TEST");
     char *path = note_path(device);
-    const bool known = !path || limn_file_exists(path) || (asked && strcmp(asked, "0") == 0);
+    const bool lost = !path && limn_cache_dir(ctx); /* caches are on, but host memory is short */
+    const bool skip = !path || limn_file_exists(path) || (asked && strcmp(asked, "0") == 0);
     limn_free(path);
-    if (known)
+    if (lost)
+        return limn_out_of_memory(ctx, "self-test");
+    if (skip)
         return LIMN_OK;
-    limn_log(limn_device_context(device), LIMN_LOG_INFO, "first use of %s: checking it",
+    limn_log(ctx, LIMN_LOG_INFO, "first use of %s: checking it",
              limn_device_describe(device)->name);
     return limn_self_test(device, NULL, NULL);
 }
