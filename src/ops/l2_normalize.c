@@ -1,8 +1,6 @@
 /* Rows scaled to length one. */
-#include "ops/op.h"
-#include "ops/shape.h"
+#include "ops/rows.h"
 
-#include <math.h>
 #include <stddef.h>
 
 typedef struct l2_normalize_params {
@@ -24,21 +22,10 @@ static limn_status plan(limn_device *device, const void *params, const limn_desc
 {
     (void)params;
     (void)in_count;
-    limn_status status = limn_need_floats(device, "l2_normalize", in, 0, 1, LIMN_MAX_RANK);
-    if (status == LIMN_OK)
-        status = limn_need_small(device, "l2_normalize", &in[0]);
-    if (status != LIMN_OK)
-        return status;
-    const double count = (double)limn_desc_count(&in[0]);
-    p->out_count = 1;
-    p->out[0] = in[0];
+    const limn_status status = limn_row_plan(device, "l2_normalize", in, 4, 5, p);
     p->saved_count = 1;
     p->saved[0] = limn_desc_make(LIMN_F32, 1, limn_desc_rows(&in[0]), 0, 0, 0);
-    p->flops = 4 * count;
-    p->bytes = 8 * count;
-    p->backward_flops = 5 * count;
-    p->backward_bytes = 12 * count;
-    return LIMN_OK;
+    return status;
 }
 
 static limn_status forward(const limn_op_run *r)

@@ -1,74 +1,48 @@
 /* Logarithm of softmax over the last dimension. */
-#include "ops/op.h"
-#include "ops/shape.h"
-
-#include <math.h>
+#include "ops/rows.h"
 
 static limn_status plan(limn_device *device, const void *params, const limn_desc *in, int in_count,
                         limn_op_plan *p)
 {
     (void)params;
     (void)in_count;
-    limn_status status = limn_need_floats(device, "log_softmax", in, 0, 1, LIMN_MAX_RANK);
-    if (status == LIMN_OK)
-        status = limn_need_small(device, "log_softmax", &in[0]);
-    if (status != LIMN_OK)
-        return status;
-    const double count = (double)limn_desc_count(&in[0]);
-    p->out_count = 1;
-    p->out[0] = in[0];
-    p->flops = 5 * count;
-    p->bytes = 8 * count;
-    p->backward_flops = 3 * count;
-    p->backward_bytes = 12 * count;
-    return LIMN_OK;
+    return limn_row_plan(device, "log_softmax", in, 5, 3, p);
 }
 
 static limn_status forward(const limn_op_run *r)
 {
-    const limn_desc *x = &r->in[0]->desc;
-    return LIMN_LAUNCH(r->device, "log_softmax_forward", limn_row_defines(r->device),
-                       limn_row_grid(r->device, limn_desc_rows(x)), limn_int(limn_desc_channels(x)),
-                       limn_in(r->in[0]->buffer), limn_out(r->out[0]->buffer));
+    return limn_row_forward(r, "log_softmax_forward");
 }
 
 static limn_status backward(const limn_op_run *r)
 {
-    const limn_desc *x = &r->in[0]->desc;
-    return LIMN_LAUNCH(r->device, "log_softmax_backward", limn_row_defines(r->device),
-                       limn_row_grid(r->device, limn_desc_rows(x)), limn_int(limn_desc_channels(x)),
-                       limn_in(r->out[0]->buffer), limn_in(r->grad_out[0]->buffer),
-                       limn_out(r->grad_in[0]->buffer));
+    return limn_row_backward(r, "log_softmax_backward");
+}
+
+static void log_softmax_row(const limn_row *row)
+{
+    const double lse = limn_row_log_sum_exp(row->x, row->count);
+    for (int64_t c = 0; c < row->count; c++)
+        row->y[c] = row->x[c] - lse;
+}
+
+static void log_softmax_row_backward(const limn_row *row)
+{
+    double sum = 0;
+    for (int64_t c = 0; c < row->count; c++)
+        sum += row->dy[c];
+    for (int64_t c = 0; c < row->count; c++)
+        row->dx[c] = row->dy[c] - exp(row->y[c]) * sum;
 }
 
 static void forward_reference(const limn_op_reference *r)
 {
-    const int64_t rows = limn_desc_rows(&r->in_desc[0]), n = limn_desc_channels(&r->in_desc[0]);
-    for (int64_t m = 0; m < rows; m++) {
-        const double *x = r->in[0] + m * n;
-        double *y = r->out[0] + m * n;
-        double top = -INFINITY, sum = 0;
-        for (int64_t c = 0; c < n; c++)
-            top = fmax(top, x[c]);
-        for (int64_t c = 0; c < n; c++)
-            sum += exp(x[c] - top);
-        for (int64_t c = 0; c < n; c++)
-            y[c] = x[c] - top - log(sum);
-    }
+    limn_row_reference(r, false, log_softmax_row);
 }
 
 static void backward_reference(const limn_op_reference *r)
 {
-    const int64_t rows = limn_desc_rows(&r->in_desc[0]), n = limn_desc_channels(&r->in_desc[0]);
-    for (int64_t m = 0; m < rows; m++) {
-        const double *y = r->out[0] + m * n, *dy = r->grad_out[0] + m * n;
-        double *dx = r->grad_in[0] + m * n;
-        double sum = 0;
-        for (int64_t c = 0; c < n; c++)
-            sum += dy[c];
-        for (int64_t c = 0; c < n; c++)
-            dx[c] = dy[c] - exp(y[c]) * sum;
-    }
+    limn_row_reference(r, true, log_softmax_row_backward);
 }
 
 static const limn_op_example example = {

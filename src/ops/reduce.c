@@ -1,6 +1,5 @@
 /* Sums and means over the last dimension or over all others. */
-#include "ops/op.h"
-#include "ops/shape.h"
+#include "ops/rows.h"
 
 #include <stddef.h>
 

@@ -77,26 +77,6 @@ static inline limn_grid limn_lane_grid(const limn_device *device, int64_t channe
     return grid;
 }
 
-/** Kernels with one group per row (cl/common/rows.h): work-items of a group. */
-static inline size_t limn_row_group(const limn_device *device)
-{
-    const limn_device_limits *limits = limn_device_get_limits(device);
-    return limits->is_cpu || limits->max_work_group < 64 || limits->max_work_item[0] < 64 ? 1 : 64;
-}
-
-static inline const char *limn_row_defines(const limn_device *device)
-{
-    if (limn_lanes(device) == 16)
-        return "-DV=16 -DGROUP=1";
-    return limn_row_group(device) == 64 ? "-DV=1 -DGROUP=64" : "-DV=1 -DGROUP=1";
-}
-
-static inline limn_grid limn_row_grid(const limn_device *device, int64_t rows)
-{
-    const size_t group = limn_row_group(device);
-    return (limn_grid){{(size_t)rows * group, 1, 1}, {group, 1, 1}};
-}
-
 /** Rows cut into runs of `length` for sums over all rows: so long that a work-item is worth its
  *  start, so few that adding the runs stays cheap.  Depends on the shape only, and so does the
  *  order of the sums. */
