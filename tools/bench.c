@@ -102,8 +102,8 @@ static limn_status needs(cli *c, const char *option, const char *what, const cha
 static limn_status check_options(cli *c)
 {
     static const char *const whole[] = {"batch", "size",  "channels", "inference", "profile",
-                                        "loss",  "views", "method",   NULL};
-    static const char *const step[] = {"inference", "profile", "loss", "views", NULL};
+                                        "loss",  "views", "method",   "recompute", NULL};
+    static const char *const step[] = {"inference", "profile", "loss", "views", "recompute", NULL};
     const bool arch = cli_has(c, "arch"), method = cli_has(c, "method");
     if (cli_given(c, "cases") && cli_argument_count(c) != 1)
         return needs(c, "--cases", "they are of one op",
@@ -121,6 +121,9 @@ static limn_status check_options(cli *c)
                          "leave it or --method out");
     if (cli_flag(c, "inference") && (cli_given(c, "loss") || cli_given(c, "views")))
         return needs(c, "inference", "it has no loss and one view", "leave --loss and --views out");
+    if (cli_flag(c, "inference") && cli_flag(c, "recompute"))
+        return needs(c, "recompute", "it is about backward, which inference has not",
+                     "leave it or --inference out");
     return arch ? check_arch(c, cli_text(c, "arch")) : LIMN_OK;
 }
 
@@ -289,6 +292,10 @@ const limn_command bench_command = {
                                      {.name = "inference",
                                       .kind = CLI_FLAG,
                                       .help = "with --arch: forward only, no training"},
+                                     {.name = "recompute",
+                                      .kind = CLI_FLAG,
+                                      .help = "with --arch: values inside of blocks are made again "
+                                              "in backward, less memory for more time"},
                                      {.name = "profile",
                                       .kind = CLI_FLAG,
                                       .help = "with --arch: time of every kernel within a step"},

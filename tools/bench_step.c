@@ -155,6 +155,7 @@ limn_status bench_step(bench_sheet *s, limn_device *device, json_t **out)
                                 .channels = cli_int(c, "channels"),
                                 .class_count = (int)cli_int(c, "classes"),
                                 .inference = cli_flag(c, "inference"),
+                                .recompute = cli_flag(c, "recompute"),
                                 .loss = cli_has(c, "loss") ? cli_text(c, "loss") : "ce",
                                 .views = cli_int(c, "views"),
                                 .height = STEP_SIDE,

@@ -90,7 +90,8 @@ static limn_status read_configs(cli *c)
 static bool is_flag(const char *name)
 {
     return strcmp(name, "nesterov") == 0 || strcmp(name, "no-decay-norm-bias") == 0 ||
-           strcmp(name, "no-shuffle") == 0 || strcmp(name, "probe") == 0;
+           strcmp(name, "no-shuffle") == 0 || strcmp(name, "recompute") == 0 ||
+           strcmp(name, "probe") == 0;
 }
 
 static limn_status read_params(job *j)
@@ -233,6 +234,10 @@ static const limn_option options[] = {
     {.name = "no-shuffle",
      .kind = CLI_FLAG,
      .help = "take the images in file order, and a last batch that is not full"},
+    {.name = "recompute",
+     .kind = CLI_FLAG,
+     .help = "make values inside of blocks again in backward: less device memory, more time, the "
+             "same result"},
     {.name = "val",
      .kind = CLI_TEXT,
      .argument = "DATA.safetensors",

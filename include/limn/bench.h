@@ -84,6 +84,7 @@ typedef struct limn_bench_step_params {
     bool inference;
     const char *loss; /**< a loss of limn/train.h with its default settings; NULL: "ce" */
     int64_t views;    /**< rows of each image in the step, other values each; 0: 1 */
+    bool recompute;   /**< as in limn/train.h */
 } limn_bench_step_params;
 
 /** Time of one kernel within a step. */

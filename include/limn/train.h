@@ -34,8 +34,11 @@ typedef struct limn_train_params {
     double weight_decay;   /**< added to the gradient as weight_decay * w */
     bool nesterov;
     bool no_decay_norm_bias; /**< batch norm's parameters and biases do not decay */
-    const char *schedule;    /**< "cosine" (to 0), "step", "constant" */
-    double warmup;           /**< epochs of linear growth from 0, a value a step */
+    /** Values inside of blocks are made again in backward: less device memory, more time, the same
+     *  bits. */
+    bool recompute;
+    const char *schedule;   /**< "cosine" (to 0), "step", "constant" */
+    double warmup;          /**< epochs of linear growth from 0, a value a step */
     const char *milestones; /**< "step": "30,40", epochs at which lr is multiplied by `decay`; NULL:
                                  60, 75 and 90 % of the run */
     double decay;           /**< "step": factor, 0 to 1 */

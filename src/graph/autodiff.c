@@ -92,7 +92,7 @@ static limn_status add_step(limn_graph *g, int index)
         const limn_graph_node node = g->nodes[apply.in[i]];
         made[i] = -1;
         if (apply.plan.backward_in >> i & 1)
-            limn_value_touch(g, node.value, at);
+            limn_value_touch(g, limn_graph_value_of(g, apply.in[i], true), at);
         if (!(apply.op->differentiable >> i & 1) || !node.carries_gradient)
             continue;
         status = limn_graph_new_value(g, &node.desc, limn_desc_bytes(&node.desc), &made[i]);
@@ -104,7 +104,7 @@ static limn_status add_step(limn_graph *g, int index)
     for (int i = 0; i < apply.plan.out_count; i++) {
         const limn_graph_node *node = &g->nodes[apply.out[i]];
         if (apply.plan.backward_out >> i & 1)
-            limn_value_touch(g, node->value, at);
+            limn_value_touch(g, limn_graph_value_of(g, apply.out[i], true), at);
         limn_value_touch(g, node->gradient, at);
         g->steps[at].grad_out[i] = node->gradient + 1;
     }
@@ -160,6 +160,7 @@ limn_status limn_graph_add_backward(limn_graph *g)
     g->values[seed].last = LIMN_STEP_FOREVER;
     g->values[seed].owners = 1; /* never summed into */
     own(g, g->root, seed);
+    int segment = 0; /* made again last */
     for (int a = g->apply_count - 1; a >= 0 && status == LIMN_OK; a--) {
         const limn_apply *apply = &g->applies[a];
         bool arrives = false, leaves = false;
@@ -168,7 +169,11 @@ limn_status limn_graph_add_backward(limn_graph *g)
         for (int i = 0; i < apply->in_count; i++)
             leaves = leaves || ((apply->op->differentiable >> i & 1) &&
                                 g->nodes[apply->in[i]].carries_gradient);
-        if (arrives && leaves)
+        if (arrives && leaves && apply->segment && apply->segment != segment) {
+            segment = apply->segment;
+            status = limn_graph_add_replays(g, segment);
+        }
+        if (arrives && leaves && status == LIMN_OK)
             status = (apply->op->differentiable & ~apply->op->passes_gradient) ? add_step(g, a)
                                                                                : pass_through(g, a);
     }

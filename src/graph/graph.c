@@ -124,7 +124,7 @@ static limn_status add_node(limn_graph *g, const char *name, const limn_desc *de
     if (status != LIMN_OK)
         return status;
     g->nodes[g->node_count] =
-        (limn_graph_node){.desc = *desc, .apply = -1, .value = value, .gradient = -1};
+        (limn_graph_node){.desc = *desc, .apply = -1, .value = value, .gradient = -1, .again = -1};
     *out = g->node_count++;
     return LIMN_OK;
 }
@@ -302,8 +302,15 @@ limn_status limn_graph_freeze(limn_graph *g)
     return status;
 }
 
-/* A node that nothing keeps the memory of. */
-static bool is_passing(const limn_graph *g, limn_node node)
+limn_status limn_graph_recompute(limn_graph *g)
+{
+    const limn_status status = still_open(g);
+    if (status == LIMN_OK)
+        g->recomputes = true;
+    return status;
+}
+
+bool limn_graph_is_passing(const limn_graph *g, limn_node node)
 {
     const limn_graph_node *n = &g->nodes[node];
     return n->apply >= 0 && !n->keep && node != g->root;
@@ -348,41 +355,57 @@ static limn_status add_prepared(limn_graph *g, const limn_apply *apply, int at)
     return status;
 }
 
+int limn_graph_value_of(const limn_graph *g, limn_node node, bool late)
+{
+    const limn_graph_node *n = &g->nodes[node];
+    return late && n->again >= 0 ? n->again : n->value;
+}
+
+limn_status limn_graph_add_forward_step(limn_graph *g, int index, bool replay)
+{
+    const limn_apply *apply = &g->applies[index];
+    limn_step *step;
+    limn_status status = limn_graph_new_step(g, &step);
+    if (status != LIMN_OK)
+        return status;
+    const int at = g->step_count - 1;
+    step->op = apply->op;
+    step->apply = index;
+    step->name = apply->name ? apply->name : apply->op->name;
+    step->replay = replay;
+    for (int i = 0; i < apply->in_count; i++)
+        limn_value_touch(g, limn_graph_value_of(g, apply->in[i], replay), at);
+    for (int i = 0; i < apply->plan.out_count; i++) {
+        const int value = limn_graph_value_of(g, apply->out[i], replay);
+        limn_value_touch(g, value, at);
+        if (!limn_graph_is_passing(g, apply->out[i]))
+            limn_value_touch(g, value, LIMN_STEP_FOREVER);
+    }
+    for (int i = 0; i < apply->plan.saved_count; i++)
+        limn_value_touch(g, apply->saved[i], at);
+    if (apply->plan.forward_scratch) {
+        int scratch;
+        if ((status = limn_graph_new_value(g, NULL, apply->plan.forward_scratch, &scratch)) !=
+            LIMN_OK)
+            return status;
+        g->steps[at].scratch = scratch;
+        limn_value_touch(g, scratch, at);
+    }
+    if (!replay || !g->steps[index].lasts)
+        return add_prepared(g, apply, at);
+    memcpy(g->steps[at].prepared, g->steps[index].prepared, sizeof g->steps[at].prepared);
+    return LIMN_OK;
+}
+
 static limn_status add_forward(limn_graph *g)
 {
-    for (int a = 0; a < g->apply_count; a++) {
-        limn_apply *apply = &g->applies[a];
-        limn_step *step;
-        limn_status status = limn_graph_new_step(g, &step);
-        if (status != LIMN_OK)
-            return status;
-        const int at = g->step_count - 1;
-        step->op = apply->op;
-        step->apply = a;
-        step->name = apply->name ? apply->name : apply->op->name;
-        for (int i = 0; i < apply->in_count; i++)
-            limn_value_touch(g, g->nodes[apply->in[i]].value, at);
-        for (int i = 0; i < apply->plan.out_count; i++) {
-            limn_value_touch(g, g->nodes[apply->out[i]].value, at);
-            if (!is_passing(g, apply->out[i]))
-                limn_value_touch(g, g->nodes[apply->out[i]].value, LIMN_STEP_FOREVER);
-        }
-        for (int i = 0; i < apply->plan.saved_count; i++)
-            limn_value_touch(g, apply->saved[i], at);
-        if (apply->plan.forward_scratch) {
-            int scratch;
-            if ((status = limn_graph_new_value(g, NULL, apply->plan.forward_scratch, &scratch)) !=
-                LIMN_OK)
-                return status;
-            g->steps[at].scratch = scratch;
-            limn_value_touch(g, scratch, at);
-        }
-        if ((status = add_prepared(g, apply, at)) != LIMN_OK)
-            return status;
-        g->cost.forward_flops += apply->plan.flops;
+    limn_status status = LIMN_OK;
+    for (int a = 0; a < g->apply_count && status == LIMN_OK; a++) {
+        status = limn_graph_add_forward_step(g, a, false);
+        g->cost.forward_flops += g->applies[a].plan.flops;
     }
     g->forward_steps = g->step_count;
-    return LIMN_OK;
+    return status;
 }
 
 limn_status limn_graph_compile(limn_graph *g, limn_node root)
@@ -397,6 +420,8 @@ limn_status limn_graph_compile(limn_graph *g, limn_node root)
     status = limn_graph_rewrite(g);
     if (status == LIMN_OK)
         status = limn_graph_settle(g);
+    if (status == LIMN_OK && g->recomputes)
+        status = limn_graph_cut(g);
     if (status == LIMN_OK)
         status = add_forward(g);
     if (status == LIMN_OK && root >= 0)

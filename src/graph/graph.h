@@ -55,6 +55,10 @@ limn_status limn_graph_freeze(limn_graph *g);
 /** They changed after all: the next forward run prepares anew.  Any time. */
 void limn_graph_refresh(limn_graph *g);
 
+/** Saves memory for time: backward makes the values inside of blocks again, one block after the
+ *  other, and only what passes from block to block is kept.  Results have the same bits. */
+limn_status limn_graph_recompute(limn_graph *g);
+
 /** Ends building.  `root`: the node that backward starts from, or -1 for a forward-only graph.  The
  *  caller writes d(result)/d(root) into limn_graph_gradient(g, root) before each backward run.
  *  Plans memory by lifetime and allocates all of it.  LIMN_OUT_OF_DEVICE_MEMORY leaves the graph to

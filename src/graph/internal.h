@@ -19,6 +19,7 @@ typedef struct limn_graph_node {
     limn_desc desc;
     int apply, output;   /* who makes it: -1 for inputs and externs */
     int value, gradient; /* indices of values, -1 where there is none */
+    int again;           /* value that is made once more for backward, -1: none */
     bool keep, want_gradient, carries_gradient;
 } limn_graph_node;
 
@@ -36,6 +37,7 @@ typedef struct limn_apply {
     int in_count;
     limn_node in[LIMN_OP_MAX_IN], out[LIMN_OP_MAX_OUT];
     int saved[LIMN_OP_MAX_SAVED];
+    int segment; /* whose values backward makes again, from 1 on; 0: none */
 } limn_apply;
 
 /* One launch of an op's forward or backward.  Values are given by index plus one, 0 for none, until
@@ -45,6 +47,7 @@ typedef struct limn_step {
     const char *name;
     int apply; /* -1: a sum of two gradients */
     bool backward;
+    bool replay; /* forward, for the sake of backward */
     int grad_in[LIMN_OP_MAX_IN], grad_out[LIMN_OP_MAX_OUT];
     int sum[3];  /* of a sum: two terms and the result */
     int scratch; /* value index, or -1 */
@@ -73,6 +76,7 @@ struct limn_graph {
     bool compiled;
     bool frozen;   /* externs stay as they are */
     bool prepared; /* and what lasts is there */
+    bool recomputes;
     limn_graph_cost cost;
 };
 
@@ -87,6 +91,16 @@ void limn_value_touch(limn_graph *g, int value, int at);
 limn_status limn_graph_rewrite(limn_graph *g);
 /* Marks the nodes that carry a gradient (autodiff.c). */
 void limn_graph_mark_carriers(limn_graph *g);
+/* A node that nothing keeps the memory of. */
+bool limn_graph_is_passing(const limn_graph *g, limn_node node);
+/* Where a step finds a node: backward steps and replays, `late`, where it was made again. */
+int limn_graph_value_of(const limn_graph *g, limn_node node, bool late);
+/* Appends the forward step of an op, or its replay. */
+limn_status limn_graph_add_forward_step(limn_graph *g, int apply, bool replay);
+/* Cuts the forward steps into segments whose values are not kept until backward (recompute.c). */
+limn_status limn_graph_cut(limn_graph *g);
+/* Appends the steps that make a segment's values again, those that its backward steps need. */
+limn_status limn_graph_add_replays(limn_graph *g, int segment);
 /* Appends the backward steps (autodiff.c). */
 limn_status limn_graph_add_backward(limn_graph *g);
 /* Measures what has no finding yet, where that is wanted, and plans every op that has a choice anew

@@ -118,15 +118,17 @@ static void resolve(limn_graph *g, limn_step *step)
         return;
     }
     const limn_apply *apply = &g->applies[step->apply];
+    const bool late = step->backward || step->replay;
+    run->replay = step->replay;
     run->params = apply->params;
     run->plan = &apply->plan;
     run->in_count = apply->in_count;
     for (int i = 0; i < apply->in_count; i++) {
-        run->in[i] = &g->values[g->nodes[apply->in[i]].value].tensor;
+        run->in[i] = &g->values[limn_graph_value_of(g, apply->in[i], late)].tensor;
         run->grad_in[i] = tensor_of(g, step->grad_in[i]);
     }
     for (int i = 0; i < apply->plan.out_count; i++) {
-        run->out[i] = &g->values[g->nodes[apply->out[i]].value].tensor;
+        run->out[i] = &g->values[limn_graph_value_of(g, apply->out[i], late)].tensor;
         run->grad_out[i] = tensor_of(g, step->grad_out[i]);
     }
     for (int i = 0; i < LIMN_OP_MAX_PREPARED; i++)

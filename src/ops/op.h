@@ -103,6 +103,9 @@ typedef struct limn_op_run {
     limn_buffer
         *prepared[LIMN_OP_MAX_PREPARED]; /**< as planned; NULL: forward prepares by itself */
     limn_buffer *scratch; /**< of the size that the plan asked for, or NULL; not for prepare */
+    /** Forward once more on the same inputs: `saved` holds what the first run left, `out` is to be
+     *  made again, to the same bits, and nothing that the row's `updates` names changes. */
+    bool replay;
     /* backward only: */
     limn_tensor *grad_out[LIMN_OP_MAX_OUT]; /**< NULL where no gradient arrives */
     limn_tensor *grad_in[LIMN_OP_MAX_IN];   /**< to be overwritten; NULL where none is asked */
@@ -141,6 +144,7 @@ typedef struct limn_op {
     unsigned backward_out;    /**< bit i: backward reads the value of output i */
     unsigned differentiable;  /**< bit i: input i can have a gradient; 0: no backward */
     unsigned updates;         /**< bit i: forward changes input i in place */
+    bool replays;             /**< forward minds run->replay; of no matter where updates is 0 */
     unsigned passes_gradient; /**< bit i: the gradient of input i is that of output 0, unchanged */
     bool in_place;            /**< out[0] may be the tensor in[0] */
     /** Checks inputs and parameters and fills the plan.  LIMN_BAD_USAGE with the reason where they

@@ -65,6 +65,8 @@ static limn_status finish_training(limn_bench_step *s, const limn_model_nodes *n
     for (int i = 0; i < s->model->parameter_count && status == LIMN_OK; i++)
         if (s->model->parameters[i].trained && w->nodes[i] >= 0)
             status = limn_graph_want_gradient(w->graph, w->nodes[i]);
+    if (status == LIMN_OK && s->params.recompute)
+        status = limn_graph_recompute(w->graph);
     return status == LIMN_OK ? limn_graph_compile(w->graph, w->loss) : status;
 }
 

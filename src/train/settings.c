@@ -264,6 +264,7 @@ static const limn_setting table[] = {
     {"views", &as_integer, AT(views), 1, 2, FIXED, false},
     {"no-shuffle", &as_flag, AT(no_shuffle), 0, 0, FIXED, false},
     {"seed", &as_seed, AT(seed), 0, 0, FIXED, false},
+    {"recompute", &as_flag, AT(recompute), 0, 0, FREE, false},
     {"probe", &as_flag, AT(probe), 0, 0, FREE, false},
     {"checkpoint-every", &as_integer, AT(checkpoint_every), 1, 1e15, FREE, true},
 };

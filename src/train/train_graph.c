@@ -27,6 +27,8 @@ static limn_status build(limn_train_graph *tg, const limn_dataset *data,
     for (int i = 0; i < tg->model->parameter_count && status == LIMN_OK; i++)
         if (tg->parameters[i] >= 0 && tg->model->parameters[i].trained)
             status = limn_graph_want_gradient(tg->graph, tg->parameters[i]);
+    if (status == LIMN_OK && params->recompute)
+        status = limn_graph_recompute(tg->graph);
     if (status == LIMN_OK)
         status = limn_graph_compile(tg->graph, tg->loss);
     if (status == LIMN_OK)
