@@ -8,7 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-enum { BATCH = 3, SIDE = 16, STEPS = 2 };
+enum { BATCH = 8, SIDE = 16, STEPS = 2 };
 
 static struct {
     limn_context *ctx;
@@ -115,7 +115,7 @@ static void recomputing_gives_the_same_bits_in_less_memory(void **state)
     static const struct {
         const char *arch;
         double most; /* of the memory without, gradients among it */
-    } cases[] = {{"cifar-resnet20", 0.75}, {"cnn-small", 0.99}};
+    } cases[] = {{"cifar-resnet20", 0.85}, {"cnn-small", 0.99}};
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         result plain, again;
