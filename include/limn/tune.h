@@ -32,7 +32,7 @@ LIMN_API void limn_tune_set_mode(limn_device *device, limn_tune_mode mode);
 /** What to measure.  Zero-initialised members are the defaults. */
 typedef struct limn_tune_params {
     const char *arch;      /**< architecture whose layers are measured */
-    int64_t batch;         /**< images at most; fewer where one run would take long; 0: 32 */
+    int64_t batch;         /**< images at most; fewer where one run would take long; 0: 64 */
     int64_t height, width; /**< pixels; 0: 32 for cnn-small and cifar-*, else 224 */
     int64_t channels;      /**< 0: 3 */
     bool inference;        /**< leave the gradients out */

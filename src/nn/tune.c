@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { DEFAULT_BATCH = 32, CLASSES = 10 };
+enum { DEFAULT_BATCH = 64, CLASSES = 10 };
 
 /* Small images where the name says so. */
 static int64_t usual_side(const char *arch)

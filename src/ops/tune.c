@@ -11,14 +11,14 @@
 #include <string.h>
 #include <time.h>
 
-enum { MAX_WAYS = 8, DEFAULT_BATCH = 32, CHECKED_IMAGES = 5, ROUNDS = 9, AUTO_ROUNDS = 5 };
+enum { MAX_WAYS = 8, DEFAULT_BATCH = 64, CHECKED_IMAGES = 5, ROUNDS = 9, AUTO_ROUNDS = 5 };
 static const double auto_seconds = 6;      /* on one device, in all */
 static const double sample_seconds = 5e-3; /* of one sample at least */
 static const double margin = 0.95;         /* of the default's time, to replace it */
 static const double hopeless = 1.6;        /* times the fastest: not timed any further */
 
 /* Arithmetic of one run on CPU devices and on others: enough to fill the device, done soon. */
-static const double timed_flops[] = {2e9, 4e10}, checked_flops[] = {5e7, 2e9};
+static const double timed_flops[] = {4e9, 8e10}, checked_flops[] = {5e7, 2e9};
 
 typedef struct candidate {
     int which;

@@ -19,7 +19,7 @@ typedef struct limn_tune_options {
                          then defaults are taken down; nothing where findings cannot be kept; a
                          note is logged */
     bool all;       /**< try what is not worth it, too */
-    int64_t batch;  /**< most images; 0: 32 */
+    int64_t batch;  /**< most images; 0: 64 */
     uint64_t seed;
 } limn_tune_options;
 
