@@ -9,6 +9,8 @@
  *
  *   x, dx  [N][H][W][groups * cg]      y, dy  [N][OH][OW][groups * kg]
  *   w, dw  [groups * kg][cg][R][S]     bias   [groups * kg]
+ * After forward's sum comes what common/epilogue.h says.
+ *
  *   part   [slices][K]                 sums of the slices of dy's pixels
  *
  * conv2d_plain_*: one work-item computes one element of the result; the sum runs in the order of
@@ -17,6 +19,9 @@
  * conv2d_bias_part: one work-item sums one slice of pixels for VEC neighbouring k; global size
  * (K / VEC, slices).  conv2d_bias_sum: one work-item a k; global size (K).
  */
+#define V 1
+#include "common/epilogue.h"
+
 #ifndef VEC
 #define VEC 1 /* 16: explicit vectors; K must be a multiple of VEC */
 #endif
@@ -24,6 +29,8 @@
 __kernel void conv2d_plain_forward(__global const float *restrict x,
                                    __global const float *restrict w,
                                    __global const float *restrict bias, __global float *restrict y,
+                                   __global const float *restrict norm,
+                                   __global const float *restrict residual, int steps,
                                    int has_bias, int N, int H, int W, int cg, int OH, int OW, int kg,
                                    int groups, int R, int S, int h_stride, int h_pad,
                                    int h_dilation, int w_stride, int w_pad, int w_dilation)
@@ -45,7 +52,8 @@ __kernel void conv2d_plain_forward(__global const float *restrict x,
             for (int c = 0; c < cg; c++)
                 sum = fma(a[c], b[(size_t)c * R * S], sum);
         }
-    y[(((size_t)n * OH + oh) * OW + ow) * K + k] = sum;
+    const size_t to = (((size_t)n * OH + oh) * OW + ow) * K + k;
+    y[to] = finish_lanes(sum, steps, norm, K, k, residual + to, 1);
 }
 
 __kernel void conv2d_plain_data(__global const float *restrict dy, __global const float *restrict w,

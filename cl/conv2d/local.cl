@@ -3,13 +3,16 @@
  *
  *   y[p, k] = bias[k] + sum_m X[p, m] * F[m, k],    m = (tap, d), p an output pixel of one class
  *
- * The formula, the classes, the arguments and the buffers x, u, y are those of conv2d/tile.cl;
- * panels of u are TILE = 4 * SIDE wide.
+ * The formula, the classes, the arguments and the buffers x, u, y, norm and residual are those of
+ * conv2d/tile.cl; panels of u are TILE = 4 * SIDE wide.
  *
  * Launch: global size (ceil(N * QH * QW / TILE) * SIDE * SIDE, panels), local size (SIDE * SIDE, 1).
  * One work-group: TILE pixels x TILE output channels, STEP terms of the sum at a time.  One
  * work-item: 4 x 4 of them.  Every work-item reaches every barrier.
  */
+#define V 1
+#include "common/epilogue.h"
+
 #ifndef SIDE
 #define SIDE 16 /* a group is SIDE x SIDE work-items: 16 or 8 */
 #endif
@@ -19,9 +22,10 @@
 
 __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void
 conv2d_local(__global const float *restrict x, __global const float *restrict u,
-             __global float *restrict y, int N, int QH, int QW, int zeros, int panels, int blocks,
-             int depth, int width, int S, int taps, int IH, int IW, int x_channels, int OH, int OW,
-             int y_channels, int h_mul, int h_first, int h_step, int r_first, int r_step, int nr,
+             __global float *restrict y, __global const float *restrict norm,
+             __global const float *restrict residual, int steps, int N, int QH, int QW, int zeros,
+             int panels, int blocks, int depth, int width, int S, int taps, int IH, int IW,
+             int x_channels, int OH, int OW, int y_channels, int h_mul, int h_first, int h_step, int r_first, int r_step, int nr,
              int h_class, int h_out, int w_mul, int w_first, int w_step, int s_first, int s_step,
              int ns, int w_class, int w_out)
 {
@@ -86,13 +90,15 @@ conv2d_local(__global const float *restrict x, __global const float *restrict u,
     for (int i = 0; i < 4; i++) {
         const int p = p0 + ty + i * SIDE, q = p % (QH * QW);
         if (p < pixels) {
-            __global float *to =
-                y + (((size_t)(p / (QH * QW)) * OH + h_class + h_out * (q / QW)) * OW + w_class +
-                     w_out * (q % QW)) * y_channels + panel / blocks * width + k0;
+            const int k_first = panel / blocks * width + k0;
+            const size_t to =
+                (((size_t)(p / (QH * QW)) * OH + h_class + h_out * (q / QW)) * OW + w_class +
+                 w_out * (q % QW)) * y_channels + k_first;
             const float lane[4] = {acc[i].x, acc[i].y, acc[i].z, acc[i].w};
             for (int j = 0; j < 4; j++)
                 if (k0 + j < width)
-                    to[j] = lane[j];
+                    y[to + j] = finish_lanes(lane[j], steps, norm, y_channels, k_first + j,
+                                             residual + to + j, 1);
         }
     }
 }

@@ -14,6 +14,7 @@
  *   x  [N][IH][IW][x_channels]   the group's channels from group * depth on
  *   u  zeros, bias and panels as conv2d/pack.cl leaves them: panel [R*S][depth][KB]
  *   y  [N][OH][OW][y_channels]   the group's channels from group * width on
+ *   norm, residual, steps        what follows the sum: common/epilogue.h; residual is like y
  *
  * Pixels are numbered with the image slowest (major 0), or fastest (major 1): then all pixels of a
  * tile see the same border, and taps outside the image are skipped for the whole tile.  `inside`
@@ -24,6 +25,9 @@
  * tiles of MR pixels x KB output channels, each in registers; the panel and the tiles' part of x
  * stay in a core's cache while neighbouring work-items go over all panels.
  */
+#define V 16
+#include "common/epilogue.h"
+
 #ifndef MR
 #define MR 6 /* pixels of a tile */
 #endif
@@ -32,21 +36,9 @@
 #endif
 #define KB (16 * NV)
 
-/* A vector, or what of it lies before the end of the channels. */
-void conv2d_store(float16 v, __global float *to, int count)
-{
-    if (count >= 16) {
-        vstore16(v, 0, to);
-    } else {
-        float lane[16];
-        vstore16(v, 0, lane);
-        for (int i = 0; i < count; i++)
-            to[i] = lane[i];
-    }
-}
-
-/* A whole aligned vector, written around the caches where the compiler can say so. */
-void conv2d_stream(float16 v, __global float *to)
+/* As store_lanes; with `stream` a whole aligned vector, written around the caches where the compiler
+ * can say so. */
+void conv2d_store(lanes v, int stream, __global float *to, int valid)
 {
 #ifdef __has_builtin
 #if __has_builtin(__builtin_nontemporal_store)
@@ -54,19 +46,23 @@ void conv2d_stream(float16 v, __global float *to)
 #endif
 #endif
 #ifdef HAS_STREAM
-    __builtin_nontemporal_store(v, (__global float16 *)to);
-#else
-    vstore16(v, 0, to);
+    if (stream) {
+        __builtin_nontemporal_store(v, (__global float16 *)to);
+        return;
+    }
 #endif
+    store_lanes(v, to, valid);
 }
 
 __kernel void conv2d_tile(__global const float *restrict x, __global const float *restrict u,
-                          __global float *restrict y, int major, int inside, int stream, int run,
-                          int N, int QH, int QW, int zeros, int panels, int blocks, int depth,
-                          int width, int S, int taps, int IH, int IW, int x_channels, int OH,
-                          int OW, int y_channels, int h_mul, int h_first, int h_step, int r_first,
-                          int r_step, int nr, int h_class, int h_out, int w_mul, int w_first,
-                          int w_step, int s_first, int s_step, int ns, int w_class, int w_out)
+                          __global float *restrict y, __global const float *restrict norm,
+                          __global const float *restrict residual, int steps, int major,
+                          int inside, int stream, int run, int N, int QH, int QW, int zeros,
+                          int panels, int blocks, int depth, int width, int S, int taps, int IH,
+                          int IW, int x_channels, int OH, int OW, int y_channels, int h_mul,
+                          int h_first, int h_step, int r_first, int r_step, int nr, int h_class,
+                          int h_out, int w_mul, int w_first, int w_step, int s_first, int s_step,
+                          int ns, int w_class, int w_out)
 {
     const int panel = get_global_id(0), pixels = N * QH * QW, group = panel / blocks;
     const int p_first = (int)get_global_id(1) * (MR * run);
@@ -75,7 +71,6 @@ __kernel void conv2d_tile(__global const float *restrict x, __global const float
     const int p_end = min(p_first + MR * run, pixels), k0 = panel % blocks * KB;
     __global const float *xg = x + group * depth;
     __global const float *f = u + zeros + panels * KB + (size_t)panel * taps * depth * KB;
-    __global float *yg = y + group * width + k0;
     const int first = major ? p_first / N : p_first % (QH * QW);
     int n = major ? p_first % N : p_first / (QH * QW), qh = first / QW, qw = first % QW;
     for (int p0 = p_first; p0 < p_end; p0 += MR) {
@@ -139,10 +134,11 @@ __kernel void conv2d_tile(__global const float *restrict x, __global const float
 #pragma unroll
             for (int j = 0; j < NV; j++)
                 if (p0 + i < pixels) {
-                    if (stream)
-                        conv2d_stream(acc[i][j], yg + to[i] + 16 * j);
-                    else
-                        conv2d_store(acc[i][j], yg + to[i] + 16 * j, width - k0 - 16 * j);
+                    const int k = group * width + k0 + 16 * j, valid = width - k0 - 16 * j;
+                    const size_t at = to[i] + k;
+                    const lanes v =
+                        finish_lanes(acc[i][j], steps, norm, y_channels, k, residual + at, valid);
+                    conv2d_store(v, stream, y + at, valid);
                 }
     }
 }

@@ -16,6 +16,8 @@
  * T is a multiple of MR; rows past the last tile are written as 0, so that every value read was
  * written.  Planes count vectors of 16 floats.
  *
+ *   norm, residual, steps: what follows the sum (common/epilogue.h); residual is like y
+ *
  * conv2d_winograd_input, _product, _output: one step each for T tiles of the batch, v and m
  *   whole.  Global sizes (T), (T / MR, panels, 36), (tiles).  One work-item: one tile; MR tiles x
  *   KB output channels of one of the 36; one tile.
@@ -24,7 +26,7 @@
  *   m (of one panel) begin `slot` vectors after those of group g - 1.
  * Local size 1 throughout.
  */
-#include "common/lanes.h"
+#include "common/epilogue.h"
 #include "common/winograd.h"
 
 #ifndef MR
@@ -113,11 +115,12 @@ void winograd_multiply(__global const float *restrict a, __global const float *r
 
 /* Row `row` of m into tile t of y: output channels from 16 * first on, `blocks` vectors of them. */
 void winograd_store(__global const float *restrict m, __global const float *restrict bias,
-                    __global float *restrict y, int plane, int T, int row, int t, int TH, int TW,
-                    int H, int W, int channels, int first, int blocks)
+                    __global float *restrict y, __global const float *restrict norm,
+                    __global const float *restrict residual, int steps, int plane, int T, int row,
+                    int t, int TH, int TW, int H, int W, int channels, int first, int blocks)
 {
     const int top = t / TW % TH * 4, left = t % TW * 4;
-    __global float *tile = y + ((size_t)(t / (TW * TH)) * H * W + top * W + left) * channels;
+    const size_t tile = ((size_t)(t / (TW * TH)) * H * W + top * W + left) * channels;
     for (int b = 0; b < blocks; b++) {
         __global const float *from = m + ((size_t)b * T + row) * 16;
         float16 columns[6][4];
@@ -129,7 +132,7 @@ void winograd_store(__global const float *restrict m, __global const float *rest
                 d[i] = vload16((size_t)(6 * i + j) * plane, from);
             winograd_output(d, columns[j]);
         }
-        const int k0 = 16 * (first + b);
+        const int k0 = 16 * (first + b), valid = channels - k0;
         const float16 start = vload16(0, bias + k0);
 #pragma unroll
         for (int i = 0; i < 4; i++) {
@@ -140,8 +143,12 @@ void winograd_store(__global const float *restrict m, __global const float *rest
             winograd_output(d, o);
 #pragma unroll
             for (int j = 0; j < 4; j++)
-                if (top + i < H && left + j < W)
-                    store_lanes(o[j] + start, tile + (i * W + j) * channels + k0, channels - k0);
+                if (top + i < H && left + j < W) {
+                    const size_t at = tile + (size_t)(i * W + j) * channels + k0;
+                    store_lanes(finish_lanes(o[j] + start, steps, norm, channels, k0,
+                                             residual + at, valid),
+                                y + at, valid);
+                }
         }
     }
 }
@@ -159,8 +166,8 @@ __kernel void conv2d_winograd_input(__global const float *restrict x,
         winograd_clear(v, v_plane, T, row, channels);
 }
 
-__kernel void conv2d_winograd_product(__global const float *u, __global float *work, int u_at, int u_plane, int v_at,
-                                      int v_plane, int m_at, int m_plane, int T, int blocks,
+__kernel void conv2d_winograd_product(__global const float *u, __global float *work, int u_at,
+                                      int u_plane, int v_at, int v_plane, int m_at, int m_plane, int T, int blocks,
                                       int panels)
 {
     const int t0 = (int)get_global_id(0) * MR, panel = get_global_id(1), i = get_global_id(2);
@@ -173,18 +180,23 @@ __kernel void conv2d_winograd_product(__global const float *u, __global float *w
 }
 
 __kernel void conv2d_winograd_output(__global const float *u, __global const float *work,
-                                     __global float *restrict y, int zeros, int m_at, int m_plane, int first, int tiles, int T,
-                                     int TH, int TW, int H, int W, int channels)
+                                     __global float *restrict y,
+                                     __global const float *restrict norm,
+                                     __global const float *restrict residual, int steps, int zeros,
+                                     int m_at, int m_plane, int first, int tiles, int T, int TH,
+                                     int TW, int H, int W, int channels)
 {
     const int row = get_global_id(0);
     if (row < tiles)
-        winograd_store(work + (size_t)m_at * 16, u + zeros * 16, y, m_plane, T, row, first + row,
-                       TH, TW, H, W, channels, 0, (channels + 15) / 16);
+        winograd_store(work + (size_t)m_at * 16, u + zeros * 16, y, norm, residual, steps, m_plane,
+                       T, row, first + row, TH, TW, H, W, channels, 0, (channels + 15) / 16);
 }
 
 __kernel void conv2d_winograd(__global const float *restrict x, __global const float *u,
-                              __global float *work, __global float *restrict y, int slot, int zeros, int u_at,
-                              int u_plane, int v_at, int v_plane, int m_plane, int tiles, int T,
+                              __global float *work, __global float *restrict y,
+                              __global const float *restrict norm,
+                              __global const float *restrict residual, int steps, int slot,
+                              int zeros, int u_at, int u_plane, int v_at, int v_plane, int m_plane, int tiles, int T,
                               int TH, int TW, int IH, int IW, int depth, int h_pad, int w_pad,
                               int OH, int OW, int width, int panels)
 {
@@ -208,8 +220,8 @@ __kernel void conv2d_winograd(__global const float *restrict x, __global const f
                                       m + ((size_t)i * m_plane + t0) * 16, T, blocks);
             }
             for (int row = 0; row < rows; row++)
-                winograd_store(m, u + zeros * 16, y, m_plane, T, row, first + row, TH, TW, OH,
-                               OW, width, panel * NV, NV);
+                winograd_store(m, u + zeros * 16, y, norm, residual, steps, m_plane, T, row,
+                               first + row, TH, TW, OH, OW, width, panel * NV, NV);
         }
     }
 }

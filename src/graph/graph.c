@@ -417,9 +417,9 @@ limn_status limn_graph_compile(limn_graph *g, limn_node root)
         return status;
     g->compiled = true;
     g->root = root;
-    status = limn_graph_rewrite(g);
+    status = limn_graph_settle(g); /* fused ops go by what was found for the ops in them */
     if (status == LIMN_OK)
-        status = limn_graph_settle(g);
+        status = limn_graph_rewrite(g);
     if (status == LIMN_OK && g->recomputes)
         status = limn_graph_cut(g);
     if (status == LIMN_OK)

@@ -21,18 +21,38 @@ typedef struct link {
 typedef struct rewrite {
     link chain[MAX_CHAIN + 1]; /* ends with a NULL op */
     const char *fused, *params;
+    bool inference; /* only in graphs without backward */
 } rewrite;
 
 #define NORM                                                                                       \
     {                                                                                              \
         "batch_norm", 5, "relu=0"                                                                  \
     }
-/* Of two that match, the first counts: longer chains come first. */
+#define CONV                                                                                       \
+    {"conv2d", 2, NULL},                                                                           \
+    {                                                                                              \
+        "batch_norm", 5, "relu=0 train=0"                                                          \
+    }
+#define ADD                                                                                        \
+    {                                                                                              \
+        "add", 2, NULL                                                                             \
+    }
+#define RELU                                                                                       \
+    {                                                                                              \
+        "relu", 1, NULL                                                                            \
+    }
+/* Of two that match at the same end, the first counts. */
 static const rewrite rewrites[] = {
-    {{NORM, {"add", 2, NULL}, {"relu", 1, NULL}}, "batch_norm", "relu=1"},
-    {{NORM, {"relu", 1, NULL}}, "batch_norm", "relu=1"},
+    {{CONV, ADD, RELU}, "conv2d_norm", "relu=1", true},
+    {{CONV, RELU}, "conv2d_norm", "relu=1", true},
+    {{CONV}, "conv2d_norm", "", true},
+    {{NORM, ADD, RELU}, "batch_norm", "relu=1", false},
+    {{NORM, RELU}, "batch_norm", "relu=1", false},
 };
+#undef CONV
 #undef NORM
+#undef ADD
+#undef RELU
 
 /* A match: the applies of the chain, and which input of each is the value handed along. */
 typedef struct match {
@@ -206,9 +226,12 @@ limn_status limn_graph_rewrite(limn_graph *g)
 {
     int *readers;
     limn_status status = count_readers(g, &readers);
-    for (int a = 0; a < g->apply_count && status == LIMN_OK; a++)
+    /* From the end, so that a chain is seen before what it begins with. */
+    for (int a = g->apply_count - 1; a >= 0 && status == LIMN_OK; a--)
         for (size_t i = 0; i < sizeof rewrites / sizeof *rewrites && status == LIMN_OK; i++) {
             match m;
+            if (rewrites[i].inference && g->root >= 0)
+                continue;
             status = try_row(g, readers, &rewrites[i], a, &m);
             if (status == LIMN_OK && m.count && can_move(g, &m)) {
                 status = replace(g, &m);

@@ -11,16 +11,7 @@ enum { IMPL_COUNT = sizeof implementations / sizeof implementations[0] };
 /* Slices of the gradient of the bias: fixed, so that its sum has one order. */
 enum { BIAS_SLICES = 64 };
 
-#define PARAM(name, low, high, preset)                                                             \
-    {                                                                                              \
-#name, LIMN_PARAM_INT, offsetof(conv2d_params, name), preset, low, high                    \
-    }
-static const limn_param_spec params_table[] = {
-    PARAM(stride, 1, 1024, 1),  PARAM(stride_w, 0, 1024, 0),   PARAM(pad, 0, 1024, 0),
-    PARAM(pad_w, -1, 1024, -1), PARAM(dilation, 1, 1024, 1),   PARAM(dilation_w, 0, 1024, 0),
-    PARAM(groups, 1, 65536, 1), PARAM(impl, 0, IMPL_COUNT, 0), {.name = NULL},
-};
-#undef PARAM
+static const limn_param_spec params_table[] = {CONV2D_PARAM_SPECS, {.name = NULL}};
 
 /* ---- shape ---------------------------------------------------------------------------------- */
 
@@ -33,7 +24,7 @@ static conv2d_axis make_axis(int64_t in, int64_t kernel, int64_t stride, int64_t
     return a;
 }
 
-static conv2d_shape make_shape(const void *params, const limn_desc *in, int in_count)
+conv2d_shape conv2d_make_shape(const void *params, const limn_desc *in, int in_count)
 {
     const conv2d_params *p = params;
     const limn_desc *x = &in[0], *w = &in[1];
@@ -94,7 +85,7 @@ static const char *impl_name(int which)
 /* All but the batch: whether an implementation serves a case may depend on each. */
 static void shape_class(const limn_choice_case *c, char *text, size_t size)
 {
-    const conv2d_shape s = make_shape(c->params, c->in, c->in_count);
+    const conv2d_shape s = conv2d_make_shape(c->params, c->in, c->in_count);
     const struct {
         char name;
         int h, w;
@@ -123,7 +114,7 @@ static void refusal(const limn_choice_case *c, int direction, int which, bool fo
                     size_t size)
 {
     const limn_device_limits *limits = limn_device_get_limits(c->device);
-    const conv2d_shape s = make_shape(c->params, c->in, c->in_count);
+    const conv2d_shape s = conv2d_make_shape(c->params, c->in, c->in_count);
     const conv2d_direction d = (conv2d_direction)direction;
     const char *reason = implementations[which]->accepts(limits, &s, d);
     if (!forced && is_last_resort(limits, which))
@@ -135,7 +126,7 @@ static void refusal(const limn_choice_case *c, int direction, int which, bool fo
 
 static double bound(const limn_choice_case *c, int direction, int which)
 {
-    const conv2d_shape s = make_shape(c->params, c->in, c->in_count);
+    const conv2d_shape s = conv2d_make_shape(c->params, c->in, c->in_count);
     const double pixels = (double)s.n * s.h.out * s.w.out;
     const double terms[] = {(double)s.cg * s.taps, (double)s.kg * s.taps, pixels};
     return implementations[which]->growth * limn_op_sum_bound(terms[direction]);
@@ -150,6 +141,11 @@ static const limn_op_choices choices = {
     .bound = bound,
 };
 
+const conv2d_impl *conv2d_chosen(const limn_op_plan *plan, conv2d_direction direction)
+{
+    return implementations[plan->choice[direction]];
+}
+
 static size_t larger(size_t a, size_t b)
 {
     return a > b ? a : b;
@@ -158,24 +154,45 @@ static size_t larger(size_t a, size_t b)
 static size_t scratch_of(limn_device *device, const limn_op_plan *plan, const conv2d_shape *s,
                          conv2d_direction direction)
 {
-    return implementations[plan->choice[direction]]->scratch(limn_device_get_limits(device), s,
-                                                             direction);
+    return conv2d_chosen(plan, direction)->scratch(limn_device_get_limits(device), s, direction);
 }
 
-static limn_status plan(limn_device *device, const void *params, const limn_desc *in, int in_count,
-                        limn_op_plan *out)
+/* Whether an implementation that was asked for by number serves a direction. */
+static limn_status check_forced(limn_device *device, const conv2d_params *p, const char *where,
+                                const conv2d_shape *s, conv2d_direction direction)
+{
+    limn_context *ctx = limn_device_context(device);
+    if (p->impl > IMPL_COUNT)
+        return limn_fail(ctx, LIMN_BAD_USAGE, "bad parameter", where,
+                         "there are %d implementations", (int)IMPL_COUNT);
+    const conv2d_impl *impl = implementations[p->impl - 1];
+    const char *why = impl->accepts(limn_device_get_limits(device), s, direction);
+    return why ? limn_fail(ctx, LIMN_BAD_USAGE, "bad convolution", where,
+                           "implementation %d (%s) declines: %s", (int)p->impl, impl->name, why)
+               : LIMN_OK;
+}
+
+static void describe(const limn_desc *in, char *text, size_t size)
+{
+    char x[64], w[64];
+    snprintf(text, size, "%s, filters %s", limn_desc_text(&in[0], x, sizeof x),
+             limn_desc_text(&in[1], w, sizeof w));
+}
+
+limn_status conv2d_plan_forward(limn_device *device, const void *params, const limn_desc *in,
+                                int in_count, conv2d_shape *shape, limn_op_plan *out)
 {
     const conv2d_params *p = params;
+    const limn_device_limits *limits = limn_device_get_limits(device);
     limn_context *ctx = limn_device_context(device);
-    char x_text[64], w_text[64], where[160];
-    snprintf(where, sizeof where, "%s, filters %s", limn_desc_text(&in[0], x_text, sizeof x_text),
-             limn_desc_text(&in[1], w_text, sizeof w_text));
+    char where[160];
+    describe(in, where, sizeof where);
     const char *fault = shape_fault(p, in, in_count);
     if (fault)
         return limn_fail(ctx, LIMN_BAD_USAGE, "bad convolution", where, "%s", fault);
     if ((fault = size_fault(&in[0]))) /* a smaller batch helps, as where memory is short */
         return limn_fail(ctx, LIMN_OUT_OF_DEVICE_MEMORY, "batch too large", where, "%s", fault);
-    const conv2d_shape s = make_shape(params, in, in_count);
+    const conv2d_shape s = *shape = conv2d_make_shape(params, in, in_count);
     if (s.h.out < 1 || s.w.out < 1)
         return limn_fail(ctx, LIMN_BAD_USAGE, "bad convolution", where,
                          "the filters reach beyond the padded image");
@@ -183,29 +200,44 @@ static limn_status plan(limn_device *device, const void *params, const limn_desc
     out->out[0] = limn_desc_make(LIMN_F32, 4, s.n, s.h.out, s.w.out, in[1].dim[0]);
     if ((fault = size_fault(&out->out[0])))
         return limn_fail(ctx, LIMN_OUT_OF_DEVICE_MEMORY, "batch too large", where, "%s", fault);
-    for (int d = CONV2D_FORWARD; p->impl > 0 && d <= CONV2D_FILTER; d++) {
-        const conv2d_impl *impl = implementations[p->impl - 1];
-        const char *why = impl->accepts(limn_device_get_limits(device), &s, (conv2d_direction)d);
-        if (why)
-            return limn_fail(ctx, LIMN_BAD_USAGE, "bad convolution", where,
-                             "implementation %d (%s) declines: %s", (int)p->impl, impl->name, why);
-    }
     const limn_choice_case c = {device, params, in, in_count};
-    for (int d = CONV2D_FORWARD; d <= CONV2D_FILTER; d++)
+    const limn_status status =
+        p->impl > 0 ? check_forced(device, p, where, &s, CONV2D_FORWARD) : LIMN_OK;
+    if (status != LIMN_OK)
+        return status;
+    out->choice[CONV2D_FORWARD] =
+        p->impl > 0 ? (int)p->impl - 1 : limn_op_choose("conv2d", &choices, &c, CONV2D_FORWARD);
+    const conv2d_impl *impl = conv2d_chosen(out, CONV2D_FORWARD);
+    out->prepared[0] = impl->prepared ? impl->prepared(limits, &s) : 0;
+    out->forward_scratch = impl->scratch(limits, &s, CONV2D_FORWARD);
+    const double tensors = (double)limn_desc_count(&in[0]) + (double)limn_desc_count(&in[1]) +
+                           (double)limn_desc_count(&out->out[0]);
+    out->flops = 2.0 * (double)limn_desc_count(&out->out[0]) * s.cg * s.taps;
+    out->bytes = sizeof(float) * tensors;
+    return LIMN_OK;
+}
+
+static limn_status plan(limn_device *device, const void *params, const limn_desc *in, int in_count,
+                        limn_op_plan *out)
+{
+    const conv2d_params *p = params;
+    const limn_choice_case c = {device, params, in, in_count};
+    conv2d_shape s;
+    char where[160];
+    limn_status status = conv2d_plan_forward(device, params, in, in_count, &s, out);
+    for (int d = CONV2D_DATA; d <= CONV2D_FILTER && status == LIMN_OK; d++) {
         out->choice[d] = p->impl > 0 ? (int)p->impl - 1 : limn_op_choose("conv2d", &choices, &c, d);
-    const conv2d_impl *forward_impl = implementations[out->choice[CONV2D_FORWARD]];
-    if (forward_impl->prepared)
-        out->prepared[0] = forward_impl->prepared(limn_device_get_limits(device), &s);
-    out->forward_scratch = scratch_of(device, out, &s, CONV2D_FORWARD);
+        describe(in, where, sizeof where);
+        if (p->impl > 0)
+            status = check_forced(device, p, where, &s, (conv2d_direction)d);
+    }
+    if (status != LIMN_OK)
+        return status;
     out->backward_scratch = larger(scratch_of(device, out, &s, CONV2D_DATA),
                                    scratch_of(device, out, &s, CONV2D_FILTER));
     if (s.bias)
         out->backward_scratch =
             larger(out->backward_scratch, sizeof(float) * BIAS_SLICES * (size_t)in[1].dim[0]);
-    const double tensors = (double)limn_desc_count(&in[0]) + (double)limn_desc_count(&in[1]) +
-                           (double)limn_desc_count(&out->out[0]);
-    out->flops = 2.0 * (double)limn_desc_count(&out->out[0]) * s.cg * s.taps;
-    out->bytes = sizeof(float) * tensors;
     out->backward_flops = 2 * out->flops;
     out->backward_bytes = 2 * out->bytes;
     return LIMN_OK;
@@ -220,7 +252,7 @@ static conv2d_shape shape_of_run(const limn_op_run *r)
     limn_desc in[3];
     for (int i = 0; i < r->in_count; i++)
         in[i] = r->in[i]->desc;
-    return make_shape(r->params, in, r->in_count);
+    return conv2d_make_shape(r->params, in, r->in_count);
 }
 
 static conv2d_call forward_call(const limn_op_run *r, const conv2d_shape *s)
@@ -241,7 +273,7 @@ static limn_status prepare(const limn_op_run *r)
 {
     const conv2d_shape s = shape_of_run(r);
     const conv2d_call call = forward_call(r, &s);
-    const conv2d_impl *impl = implementations[r->plan->choice[CONV2D_FORWARD]];
+    const conv2d_impl *impl = conv2d_chosen(r->plan, CONV2D_FORWARD);
     return impl->prepare ? impl->prepare(&call) : LIMN_OK;
 }
 
@@ -251,7 +283,7 @@ static limn_status forward(const limn_op_run *r)
         return limn_op_forward(&limn_op_conv2d, r);
     const conv2d_shape s = shape_of_run(r);
     const conv2d_call call = forward_call(r, &s);
-    return implementations[r->plan->choice[CONV2D_FORWARD]]->run(&call, CONV2D_FORWARD);
+    return conv2d_chosen(r->plan, CONV2D_FORWARD)->run(&call, CONV2D_FORWARD);
 }
 
 static limn_status bias_gradient(const limn_op_run *r, const conv2d_shape *s)
@@ -286,8 +318,7 @@ static limn_status backward(const limn_op_run *r)
             .result = r->grad_in[i]->buffer,
             .scratch = r->scratch,
         };
-        const limn_status status =
-            implementations[r->plan->choice[gradients[i]]]->run(&call, gradients[i]);
+        const limn_status status = conv2d_chosen(r->plan, gradients[i])->run(&call, gradients[i]);
         if (status != LIMN_OK)
             return status;
     }
@@ -296,13 +327,13 @@ static limn_status backward(const limn_op_run *r)
 
 static void forward_reference(const limn_op_reference *r)
 {
-    const conv2d_shape s = make_shape(r->params, r->in_desc, r->in_count);
+    const conv2d_shape s = conv2d_make_shape(r->params, r->in_desc, r->in_count);
     conv2d_reference_forward(&s, r);
 }
 
 static void backward_reference(const limn_op_reference *r)
 {
-    const conv2d_shape s = make_shape(r->params, r->in_desc, r->in_count);
+    const conv2d_shape s = conv2d_make_shape(r->params, r->in_desc, r->in_count);
     conv2d_reference_backward(&s, r);
 }
 

@@ -248,6 +248,108 @@ static void names_survive(void **state)
     free_block(&b);
 }
 
+/* ---- conv2d, batch_norm [, add], [relu] without backward ----------------------------------------
+ */
+
+enum { FILTERS = 24, SIDE = 6, IN_COUNT = 2 * SIDE * SIDE * C, W_COUNT = FILTERS * C * 9 };
+enum { OUT_COUNT = 2 * SIDE * SIDE * FILTERS };
+
+typedef struct convolution {
+    bool residual, relu, train, backward, apart, frozen;
+} convolution;
+
+static void fill(limn_tensor *tensor, int which)
+{
+    const int64_t count = limn_desc_count(&tensor->desc);
+    float *values = calloc((size_t)count, sizeof *values);
+    assert_non_null(values);
+    for (int i = 0; i < count; i++)
+        values[i] = which == VARIANCE ? 0.5f + value(which, i) * value(which, i) : value(which, i);
+    assert_int_equal(limn_tensor_write(tensor, values), LIMN_OK);
+    free(values);
+}
+
+/* Returns how many ops are left. */
+static int run_convolution(const rig *r, const convolution *o, float out[OUT_COUNT])
+{
+    const limn_desc x = limn_desc_make(LIMN_F32, 4, 2, SIDE, SIDE, C);
+    const limn_desc filters = limn_desc_make(LIMN_F32, 4, FILTERS, C, 3, 3);
+    const limn_desc part = limn_desc_make(LIMN_F32, 1, FILTERS, 0, 0, 0);
+    const limn_desc y = limn_desc_make(LIMN_F32, 4, 2, SIDE, SIDE, FILTERS);
+    limn_graph *g;
+    limn_tensor *tensors[PARTS + 1] = {NULL};
+    limn_node in[7], norm[5], node, residual = -1, conv;
+    assert_int_equal(limn_graph_create(r->device, &g), LIMN_OK);
+    assert_int_equal(limn_graph_input(g, "x", &x, &in[0]), LIMN_OK);
+    for (int i = 0; i <= PARTS; i++) {
+        assert_int_equal(limn_tensor_create(r->device, i < PARTS ? &part : &filters, &tensors[i]),
+                         LIMN_OK);
+        fill(tensors[i], i);
+        assert_int_equal(limn_graph_extern(g, NULL, tensors[i], i < PARTS ? &norm[i + 1] : &in[1]),
+                         LIMN_OK);
+    }
+    assert_int_equal(limn_graph_apply(g, "conv2d", "conv1", in, 2, &conv, "pad=1"), LIMN_OK);
+    norm[0] = conv;
+    assert_int_equal(
+        limn_graph_apply(g, "batch_norm", "bn1", norm, 5, &node, "eps=0.01 train=%d", o->train),
+        LIMN_OK);
+    if (o->residual) {
+        assert_int_equal(limn_graph_input(g, "residual", &y, &residual), LIMN_OK);
+        assert_int_equal(
+            limn_graph_apply(g, "add", NULL, (limn_node[]){residual, node}, 2, &node, " "),
+            LIMN_OK);
+    }
+    if (o->relu)
+        assert_int_equal(limn_graph_apply(g, "relu", "block", &node, 1, &node, " "), LIMN_OK);
+    assert_int_equal(limn_graph_keep(g, node), LIMN_OK);
+    if (o->apart)
+        assert_int_equal(limn_graph_keep(g, conv), LIMN_OK);
+    if (o->backward)
+        assert_int_equal(limn_graph_want_gradient(g, in[1]), LIMN_OK);
+    if (o->frozen)
+        assert_int_equal(limn_graph_freeze(g), LIMN_OK);
+    assert_int_equal(limn_graph_compile(g, o->backward ? node : -1), LIMN_OK);
+    const int count = g->apply_count;
+    if (count == 1) {
+        assert_string_equal(g->applies[0].op->name, "conv2d_norm");
+        assert_string_equal(g->steps[0].name, "conv1");
+    }
+    fill(limn_graph_tensor(g, in[0]), 5);
+    if (o->residual)
+        fill(limn_graph_tensor(g, residual), 6);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(limn_graph_forward(g), LIMN_OK);
+    assert_int_equal(limn_tensor_read(limn_graph_tensor(g, node), out), LIMN_OK);
+    limn_graph_destroy(&g);
+    for (int i = 0; i <= PARTS; i++)
+        limn_tensor_destroy(&tensors[i]);
+    return count;
+}
+
+static void a_normalised_convolution_gives_the_same_bits(void **state)
+{
+    static float fused[OUT_COUNT], apart[OUT_COUNT];
+    for (int i = 0; i < 8; i++) {
+        const convolution together = {
+            .relu = i & 1, .residual = i == 3 || i == 7, .frozen = i >= 4};
+        convolution separate = together;
+        separate.apart = true;
+        assert_int_equal(run_convolution(*state, &together, fused), 1);
+        assert_in_range(run_convolution(*state, &separate, apart), 2, 3);
+        assert_memory_equal(fused, apart, sizeof fused);
+    }
+}
+
+/* Not where the statistics are the batch's, nor where a gradient has to come back. */
+static void training_keeps_its_convolutions(void **state)
+{
+    static float out[OUT_COUNT];
+    const convolution train = {.relu = true, .train = true};
+    const convolution backward = {.relu = true, .backward = true};
+    assert_int_equal(run_convolution(*state, &train, out), 2);
+    assert_int_equal(run_convolution(*state, &backward, out), 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -255,6 +357,8 @@ int main(void)
         cmocka_unit_test(a_wanted_node_is_never_swallowed),
         cmocka_unit_test(updates_keep_their_order),
         cmocka_unit_test(names_survive),
+        cmocka_unit_test(a_normalised_convolution_gives_the_same_bits),
+        cmocka_unit_test(training_keeps_its_convolutions),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

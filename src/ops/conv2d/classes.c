@@ -85,6 +85,14 @@ limn_status conv2d_pack(const conv2d_call *call, conv2d_direction direction, int
                        limn_int(blocks), limn_int(s->kg), limn_int(s->cg), limn_int(s->taps));
 }
 
+void conv2d_epilogue_args(const conv2d_call *call, limn_arg *args)
+{
+    const conv2d_epilogue *e = &call->epilogue;
+    args[0] = limn_in(e->norm ? e->norm : call->w);
+    args[1] = limn_in(e->residual ? e->residual : call->w);
+    args[2] = limn_int((e->norm ? 1 : 0) | (e->residual ? 2 : 0) | (e->relu ? 4 : 0));
+}
+
 void conv2d_class_args(const conv2d_shape *s, conv2d_direction direction, int kb,
                        const conv2d_class *h, const conv2d_class *w, limn_arg *args)
 {

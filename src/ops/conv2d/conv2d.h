@@ -4,6 +4,8 @@
 
 #include "ops/op.h"
 
+#include <stddef.h>
+
 /** The op's parameters.  One number serves both axes; the _w forms, where given, the width. */
 typedef struct conv2d_params {
     int64_t stride, stride_w; /**< stride_w, dilation_w 0: as along the height */
@@ -12,6 +14,17 @@ typedef struct conv2d_params {
     int64_t groups;
     int64_t impl; /**< 0: the first that accepts; else 1 + its place in the list */
 } conv2d_params;
+
+/** The rows of these parameters in a table of an op whose struct begins with them. */
+#define CONV2D_PARAM(name, low, high, preset)                                                      \
+    {                                                                                              \
+#name, LIMN_PARAM_INT, offsetof(conv2d_params, name), preset, low, high                    \
+    }
+#define CONV2D_PARAM_SPECS                                                                         \
+    CONV2D_PARAM(stride, 1, 1024, 1), CONV2D_PARAM(stride_w, 0, 1024, 0),                          \
+        CONV2D_PARAM(pad, 0, 1024, 0), CONV2D_PARAM(pad_w, -1, 1024, -1),                          \
+        CONV2D_PARAM(dilation, 1, 1024, 1), CONV2D_PARAM(dilation_w, 0, 1024, 0),                  \
+        CONV2D_PARAM(groups, 1, 65536, 1), CONV2D_PARAM(impl, 0, 64, 0)
 
 /** One axis: output position o and tap r meet at input position o * stride - pad + r * dilation. */
 typedef struct conv2d_axis {
@@ -32,6 +45,13 @@ typedef enum conv2d_direction {
     CONV2D_FILTER   /**< gradient of the filters */
 } conv2d_direction;
 
+/** What follows the sum of CONV2D_FORWARD in the same pass: cl/common/epilogue.h. */
+typedef struct conv2d_epilogue {
+    const limn_buffer *norm;     /**< [3][filters]: mean, scale, bias; NULL: none */
+    const limn_buffer *residual; /**< as the result; NULL: none */
+    bool relu;
+} conv2d_epilogue;
+
 /** What a direction reads and writes.  Buffers a direction does not use are NULL. */
 typedef struct conv2d_call {
     limn_device *device;
@@ -40,6 +60,7 @@ typedef struct conv2d_call {
     limn_buffer *result;   /**< y, dx or dw: overwritten whole */
     limn_buffer *scratch;  /**< NULL where `scratch` says 0 */
     limn_buffer *prepared; /**< CONV2D_FORWARD: NULL where `prepared` says 0 */
+    conv2d_epilogue epilogue;
 } conv2d_call;
 
 /** One way to compute all three directions. */
@@ -56,12 +77,27 @@ typedef struct conv2d_impl {
      *  and the filling.  Both NULL: there is none. */
     size_t (*prepared)(const limn_device_limits *limits, const conv2d_shape *shape);
     limn_status (*prepare)(const conv2d_call *call);
+    bool finishes; /**< run heeds the epilogue; otherwise it is never given one */
 } conv2d_impl;
 
 extern const conv2d_impl conv2d_plain;    /**< any shape, one work-item an element */
 extern const conv2d_impl conv2d_winograd; /**< CPU devices: 3x3 filters of stride 1 */
 extern const conv2d_impl conv2d_tile;     /**< CPU devices: register tiles */
 extern const conv2d_impl conv2d_local;    /**< GPUs: tiles in local memory */
+
+/** The CONV2D_EPILOGUE_ARGS arguments norm, residual, steps; where there is none, buffers that are
+ *  not read stand in. */
+enum { CONV2D_EPILOGUE_ARGS = 3 };
+void conv2d_epilogue_args(const conv2d_call *call, limn_arg *args);
+
+/* ---- what conv2d shares with conv2d_norm ---------------------------------------------------- */
+
+/** `params` begins with conv2d_params; `in`: x, filters, a bias where in_count is 3. */
+conv2d_shape conv2d_make_shape(const void *params, const limn_desc *in, int in_count);
+/** Checks the inputs and fills what concerns CONV2D_FORWARD; chooses as for conv2d. */
+limn_status conv2d_plan_forward(limn_device *device, const void *params, const limn_desc *in,
+                                int in_count, conv2d_shape *shape, limn_op_plan *out);
+const conv2d_impl *conv2d_chosen(const limn_op_plan *plan, conv2d_direction direction);
 
 /* ---- classes of pixels, shared by conv2d_tile and conv2d_local ------------------------------ */
 

@@ -111,10 +111,11 @@ static limn_status run_classes(const conv2d_call *call, conv2d_direction directi
     for (int i = 0; i < h_count * w_count; i++) {
         const conv2d_class h = conv2d_class_make(&s->h, direction, i / w_count);
         const conv2d_class w = conv2d_class_make(&s->w, direction, i % w_count);
-        limn_arg args[3 + CONV2D_CLASS_ARGS] = {
+        limn_arg args[3 + CONV2D_EPILOGUE_ARGS + CONV2D_CLASS_ARGS] = {
             limn_in(direction == CONV2D_DATA ? call->dy : call->x), limn_in(packed),
             limn_out(call->result)};
-        conv2d_class_args(s, direction, kb, &h, &w, args + 3);
+        conv2d_epilogue_args(call, args + 3);
+        conv2d_class_args(s, direction, kb, &h, &w, args + 3 + CONV2D_EPILOGUE_ARGS);
         const limn_grid grid = {
             {tiles(s->n * h.count * w.count, side) * group, (size_t)s->groups * blocks, 1},
             {group, 1, 1}};
@@ -160,4 +161,4 @@ static limn_status local_run(const conv2d_call *call, conv2d_direction direction
 }
 
 const conv2d_impl conv2d_local = {"local", local_accepts,  local_scratch, local_run,
-                                  1,       local_prepared, local_prepare};
+                                  1,       local_prepared, local_prepare, true};

@@ -32,7 +32,7 @@ static limn_status plain_run(const conv2d_call *call, conv2d_direction direction
 {
     const conv2d_shape *s = call->shape;
     const size_t c = (size_t)s->groups * (size_t)s->cg, k = (size_t)s->groups * (size_t)s->kg;
-    limn_arg args[5 + SHAPE_ARGS];
+    limn_arg args[5 + CONV2D_EPILOGUE_ARGS + SHAPE_ARGS];
     size_t count = 0;
     limn_grid grid = {{1, 1, 1}, {0, 0, 0}};
     const char *kernel = NULL;
@@ -43,6 +43,8 @@ static limn_status plain_run(const conv2d_call *call, conv2d_direction direction
         args[count++] = limn_in(call->w);
         args[count++] = limn_in(call->bias ? call->bias : call->w);
         args[count++] = limn_out(call->result);
+        conv2d_epilogue_args(call, args + count);
+        count += CONV2D_EPILOGUE_ARGS;
         args[count++] = limn_int(call->bias != NULL);
         grid.global[0] = (size_t)s->w.out * k;
         grid.global[1] = (size_t)s->n * (size_t)s->h.out;
@@ -68,4 +70,5 @@ static limn_status plain_run(const conv2d_call *call, conv2d_direction direction
     return limn_launch(call->device, kernel, "", grid, args, count + SHAPE_ARGS);
 }
 
-const conv2d_impl conv2d_plain = {"plain", plain_accepts, plain_scratch, plain_run, 1, NULL, NULL};
+const conv2d_impl conv2d_plain = {"plain", plain_accepts, plain_scratch, plain_run,
+                                  1,       NULL,          NULL,          true};

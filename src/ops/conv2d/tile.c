@@ -153,14 +153,15 @@ static limn_status run_tiles(const conv2d_call *call, conv2d_direction direction
         const int run = run_of(s, direction, &h, &w, mr, panels);
         const bool inside = axis_inside(&h, data ? s->h.out : s->h.in) &&
                             axis_inside(&w, data ? s->w.out : s->w.in);
-        limn_arg args[7 + CONV2D_CLASS_ARGS] = {limn_in(data ? call->dy : call->x),
-                                                limn_in(packed),
-                                                limn_out(call->result),
-                                                limn_int(skips && s->n >= FEWEST_IMAGES),
-                                                limn_int(inside),
-                                                limn_int(stream),
-                                                limn_int(run)};
-        conv2d_class_args(s, direction, kb, &h, &w, args + 7);
+        limn_arg args[7 + CONV2D_EPILOGUE_ARGS + CONV2D_CLASS_ARGS] = {
+            limn_in(data ? call->dy : call->x), limn_in(packed), limn_out(call->result)};
+        conv2d_epilogue_args(call, args + 3);
+        limn_arg *rest = args + 3 + CONV2D_EPILOGUE_ARGS;
+        rest[0] = limn_int(skips && s->n >= FEWEST_IMAGES);
+        rest[1] = limn_int(inside);
+        rest[2] = limn_int(stream);
+        rest[3] = limn_int(run);
+        conv2d_class_args(s, direction, kb, &h, &w, rest + 4);
         const size_t step = (size_t)mr * (size_t)run;
         const limn_grid grid = {{panels, (pixels + step - 1) / step, 1}, {1, 1, 1}};
         status = limn_launch(call->device, "conv2d_tile", defines, grid, args,
@@ -226,4 +227,4 @@ static limn_status tile_run(const conv2d_call *call, conv2d_direction direction)
 }
 
 const conv2d_impl conv2d_tile = {"tile", tile_accepts,  tile_scratch, tile_run,
-                                 1,      tile_prepared, tile_prepare};
+                                 1,      tile_prepared, tile_prepare, true};

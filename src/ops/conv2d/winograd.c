@@ -145,15 +145,17 @@ static limn_status run_slots(const conv2d_call *call, const winograd_cut *c, con
                              const limn_buffer *x, const limn_buffer *u)
 {
     const limn_grid grid = {{(size_t)c->slots, 1, 1}, {1, 1, 1}};
+    limn_arg after[CONV2D_EPILOGUE_ARGS];
+    conv2d_epilogue_args(call, after);
     return LIMN_LAUNCH(call->device, "conv2d_winograd", defines, grid, limn_in(x), limn_in_part(u),
-                       limn_inout(call->scratch), limn_out(call->result),
-                       limn_int(POINTS * (c->v_plane + c->m_plane)), limn_int(c->depth_blocks),
-                       limn_int(c->depth_blocks + c->width_blocks), limn_int(c->u_plane),
-                       limn_int(c->v_at), limn_int(c->v_plane), limn_int(c->m_plane),
-                       limn_int(c->tiles), limn_int(c->rows), limn_int(c->th), limn_int(c->tw),
-                       limn_int(c->in_h), limn_int(c->in_w), limn_int(c->depth), limn_int(c->pad_h),
-                       limn_int(c->pad_w), limn_int(c->out_h), limn_int(c->out_w),
-                       limn_int(c->width), limn_int(c->width_blocks / c->nv));
+                       limn_inout(call->scratch), limn_out(call->result), after[0], after[1],
+                       after[2], limn_int(POINTS * (c->v_plane + c->m_plane)),
+                       limn_int(c->depth_blocks), limn_int(c->depth_blocks + c->width_blocks),
+                       limn_int(c->u_plane), limn_int(c->v_at), limn_int(c->v_plane),
+                       limn_int(c->m_plane), limn_int(c->tiles), limn_int(c->rows), limn_int(c->th),
+                       limn_int(c->tw), limn_int(c->in_h), limn_int(c->in_w), limn_int(c->depth),
+                       limn_int(c->pad_h), limn_int(c->pad_w), limn_int(c->out_h),
+                       limn_int(c->out_w), limn_int(c->width), limn_int(c->width_blocks / c->nv));
 }
 
 static limn_status transform_input(const conv2d_call *call, const winograd_cut *c,
@@ -184,11 +186,13 @@ static limn_status transform_output(const conv2d_call *call, const winograd_cut 
                                     const char *defines, const limn_buffer *u, int first, int tiles)
 {
     const limn_grid grid = {{(size_t)tiles, 1, 1}, {1, 1, 1}};
+    limn_arg after[CONV2D_EPILOGUE_ARGS];
+    conv2d_epilogue_args(call, after);
     return LIMN_LAUNCH(call->device, "conv2d_winograd_output", defines, grid, limn_in_part(u),
-                       limn_in(call->scratch), limn_out(call->result), limn_int(c->depth_blocks),
-                       limn_int(c->m_at), limn_int(c->m_plane), limn_int(first), limn_int(tiles),
-                       limn_int(c->rows), limn_int(c->th), limn_int(c->tw), limn_int(c->out_h),
-                       limn_int(c->out_w), limn_int(c->width));
+                       limn_in(call->scratch), limn_out(call->result), after[0], after[1], after[2],
+                       limn_int(c->depth_blocks), limn_int(c->m_at), limn_int(c->m_plane),
+                       limn_int(first), limn_int(tiles), limn_int(c->rows), limn_int(c->th),
+                       limn_int(c->tw), limn_int(c->out_h), limn_int(c->out_w), limn_int(c->width));
 }
 
 static limn_status run_tiles(const conv2d_call *call, conv2d_direction direction)
@@ -270,4 +274,4 @@ static limn_status winograd_run(const conv2d_call *call, conv2d_direction direct
 }
 
 const conv2d_impl conv2d_winograd = {"winograd", winograd_accepts,  winograd_scratch, winograd_run,
-                                     8,          winograd_prepared, winograd_prepare};
+                                     8,          winograd_prepared, winograd_prepare, true};
