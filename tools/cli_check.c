@@ -116,12 +116,14 @@ static limn_status check_list(cli *c, cli_value *v, const char *where)
 static limn_status check_split(cli *c, const cli_value *v, const char *where, char separator,
                                int least, int most, const char *form)
 {
-    int count = 0;
-    for (const char *s = v->text;; count++) {
+    int count = 1;
+    for (const char *s = v->text; *s; s++)
+        count += *s == separator;
+    if (count < least || count > most)
+        return cli_bad_value(c, v, where, "'%s' is not of the form %s", v->text, form);
+    for (const char *s = v->text;;) {
         const char *end = strchr(s, separator);
         size_t length = end ? (size_t)(end - s) : strlen(s);
-        if (count == most)
-            return cli_bad_value(c, v, where, "'%s' is not of the form %s", v->text, form);
         limn_status status = check_number(c, v, where, s, length, separator != ',');
         if (status != LIMN_OK)
             return status;
@@ -129,8 +131,6 @@ static limn_status check_split(cli *c, const cli_value *v, const char *where, ch
             break;
         s = end + 1;
     }
-    if (count + 1 < least)
-        return cli_bad_value(c, v, where, "'%s' is not of the form %s", v->text, form);
     return LIMN_OK;
 }
 

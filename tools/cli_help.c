@@ -138,10 +138,8 @@ void cli_print_help(FILE *out, const limn_command *command)
                 print_option(out, o);
         }
     }
-    if (command->more_help) {
-        fputc('\n', out);
+    if (command->more_help)
         command->more_help(out);
-    }
     fprintf(out, "\nExamples:\n");
     for (const limn_example *e = command->examples; e->line; e++) {
         fprintf(out, "  %s\n      ", e->line);
@@ -175,5 +173,7 @@ void cli_print_overview(FILE *out, const limn_command *const *commands, bool bri
                  "  LIMN_DEVICE     as --device\n"
                  "  LIMN_CACHE_DIR  folder of compiled kernels and findings; empty: none\n"
                  "  LIMN_TUNE=0     as --no-tune\n"
+                 "  LIMN_SELF_TEST=0\n"
+                 "                  no check of a device on its first use\n"
                  "  NO_COLOR        no colour in messages\n");
 }

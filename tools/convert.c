@@ -123,7 +123,7 @@ static limn_status run(cli *c)
 
 static void print_formats(FILE *out)
 {
-    fprintf(out, "Formats, in the order in which auto tries them:\n");
+    fprintf(out, "\nFormats, in the order in which auto tries them:\n");
     for (size_t i = 0; convert_formats[i]; i++)
         cli_print_row(out, convert_formats[i]->name, convert_formats[i]->help);
 }

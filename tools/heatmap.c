@@ -419,7 +419,7 @@ static limn_status run(cli *c)
 
 static void list_colormaps(FILE *out)
 {
-    fprintf(out, "Colour maps:");
+    fprintf(out, "\nColour maps:");
     for (size_t i = 0; i < limn_colormap_count(); i++)
         fprintf(out, "%s %s", i ? "," : "", limn_colormap_name(i));
     fprintf(out, "\n");

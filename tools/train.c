@@ -139,8 +139,12 @@ static limn_status print_result(job *j)
         return print_json(j);
     if (cli_quiet(j->c))
         return LIMN_OK;
-    printf("%lld steps, %lld epochs, loss %.4f, %.0f images/s\n", (long long)r->steps,
-           (long long)r->epochs, r->loss, r->images_per_second);
+    if (r->seconds > 0)
+        printf("%lld steps, %lld epochs, loss %.4f, %.0f images/s\n", (long long)r->steps,
+               (long long)r->epochs, r->loss, r->images_per_second);
+    else
+        printf("%lld steps, %lld epochs: the run was complete; --steps or --epochs may be more\n",
+               (long long)r->steps, (long long)r->epochs);
     for (int i = 0; i < r->validation.count; i++)
         printf("%s %.4f\n", r->validation.names[i], r->validation.values[i]);
     if (r->probed)

@@ -71,6 +71,7 @@ def check_refusals(t):
         (["a", "--list="], ["empty"]), (["a", "--out="], ["--out", "empty"]),
         (["a", "--size", "0"], ["--size", "from 1 to 1000"]), (["a", "--size", "5x"], ["--size"]),
         (["a", "--size", "5x6x7"], ["N or HxW"]), (["a", "--range", "5"], ["A:B"]),
+        (["a", "--range", "0-5"], ["0-5", "A:B"]), (["a", "--range", "1:2:3"], ["A:B"]),
         (["a", "--range", "5:5"], ["--range", "5:5"]), (["a", "--range", "9:3"], ["9:3"]),
         (["a", "--mean", "1,x"], ["--mean"]), (["a", "--int", "--flag"], ["--int", "value"]),
         (["a", "--out"], ["--out"]), (["a", "-o"], ["-o"]), (["a", "-colour"], ["-colour", "'--colour'"]),

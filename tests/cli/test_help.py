@@ -26,6 +26,7 @@ def check_help(t, name):
     t.check(f"{name} --help: at most 100 columns", not long, long)
     t.check(f"{name} --help: no blanks at the ends",
             all(line == line.rstrip() for line in r.out.split("\n")))
+    t.check(f"{name} --help: no two empty lines together", "\n\n\n" not in r.out)
     examples = re.findall(r"^  (limn .*)$", r.out.partition("\nExamples:\n")[2], re.M)
     t.check(f"{name} --help: two examples or more",
             len(set(examples)) >= 2 and all(f"limn {name}" in e for e in examples), examples)

@@ -100,6 +100,9 @@ def resume(t, runs):
     arrays.write_safetensors(other, tensors, metadata)
     t.fails("other data", runs.train(run, "--resume", data=other), 4, "other data", "digest")
     t.check("refusals leave the log alone", before == (run / "log.csv").read_bytes())
+    r = runs.train(run, "--resume")
+    t.check("a complete run says so", r.code == 0 and "was complete" in r.out, r)
+    same_run(t, "a complete run stays as it is", whole, run)
     t.fails("nothing to resume", runs.train(runs.folder(), "--resume"), 4, "checkpoint")
 
 
