@@ -17,6 +17,8 @@
  * writes 16 rows of one panel.  conv2d_pack_data: global size (KG, groups * blocks); one work-item
  * writes one depth of one panel, all taps.
  */
+#include "common/transpose.h"
+
 #ifndef NV
 #define NV 4 /* float16 vectors in a panel row */
 #endif
@@ -32,26 +34,6 @@ void conv2d_head(__global const float *bias, __global float *u, int has_bias, in
     if (item == 0)
         for (int j = 0; j < KB; j++)
             u[zeros + panel * KB + j] = has_bias && j < count ? bias[first + j] : 0.0f;
-}
-
-/* The 16 x 16 matrix of rows r[0] .. r[15], transposed: four rounds, each of which interleaves row
- * i with row i + 8. */
-void conv2d_transpose(float16 *r)
-{
-#pragma unroll
-    for (int round = 0; round < 4; round++) {
-        float16 t[16];
-#pragma unroll
-        for (int i = 0; i < 8; i++) {
-            t[2 * i].even = r[i].lo;
-            t[2 * i].odd = r[i + 8].lo;
-            t[2 * i + 1].even = r[i].hi;
-            t[2 * i + 1].odd = r[i + 8].hi;
-        }
-#pragma unroll
-        for (int i = 0; i < 16; i++)
-            r[i] = t[i];
-    }
 }
 
 __kernel void conv2d_pack_forward(__global const float *restrict w,
@@ -83,7 +65,7 @@ __kernel void conv2d_pack_forward(__global const float *restrict w,
             for (int i = 0; i < 16; i++)
                 r[i] = vload16(i, part);
         }
-        conv2d_transpose(r);
+        limn_transpose16(r);
         /* column m is tap m % taps of channel m / taps */
         int c = m0 / taps, t = m0 % taps;
 #pragma unroll

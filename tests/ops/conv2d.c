@@ -70,6 +70,12 @@ static const limn_op_case cases[] = {
     CONV("impl=1 pad=2", 1, 7, 7, 33, 32, 33, 3, 3),
     CONV("impl=1 pad=3 pad_w=0", 2, 5, 15, 16, 128, 16, 3, 3),
     CONV("impl=1 pad=1", 2, 24, 24, 128, 16, 128, 3, 3),
+    /* several slices, chunks, runs of tiles and runs of blocks of the gradient of the filters */
+    EVERY(CONV, "", 2, 33, 20, 18, 20, 18, 1, 1),
+    EVERY(CONV, "pad=1 stride=2", 3, 40, 39, 17, 70, 17, 3, 3),
+    EVERY(CONV, "stride=2", 1, 21, 22, 270, 200, 270, 1, 1),
+    EVERY(CONV, "groups=2 pad=2", 2, 25, 24, 40, 66, 20, 2, 2),
+    EVERY(CONV, "stride=4 pad=1", 2, 3, 6, 16, 40, 16, 5, 1), /* taps that meet no pixel */
     /* more than one chunk and more than one slice of the gradient of the filters */
     EVERY(CONV, "", 10, 62, 62, 1, 16, 1, 1, 2),
 };

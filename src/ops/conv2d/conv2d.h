@@ -126,6 +126,12 @@ enum { CONV2D_CLASS_ARGS = 32 };
 void conv2d_class_args(const conv2d_shape *shape, conv2d_direction direction, int kb,
                        const conv2d_class *h, const conv2d_class *w, limn_arg *args);
 
+/* ---- parts of conv2d_tile -------------------------------------------------------------------- */
+
+/** The gradient of the filters by cl/conv2d/slices.cl, and the scratch it takes. */
+size_t conv2d_slices_scratch(const conv2d_shape *shape);
+limn_status conv2d_slices_run(const conv2d_call *call);
+
 /* ---- reference ------------------------------------------------------------------------------ */
 
 void conv2d_reference_forward(const conv2d_shape *shape, const limn_op_reference *r);

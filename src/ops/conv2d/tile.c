@@ -13,6 +13,7 @@ enum {
     STREAM_BYTES = 16 << 20,   /* of a result that no cache keeps until it is read */
     RUN_BYTES = 192 * 1024,    /* of x that the tiles of a work-item read, at most */
     MOST_RUN = 16,             /* tiles of a work-item */
+    SLICE_CHANNELS = 16,       /* of a group whose filters' gradient is summed in slices */
     FEWEST_ITEMS = 256         /* worth having, so that many cores share the work evenly */
 };
 
@@ -79,12 +80,18 @@ static limn_status tile_prepare(const conv2d_call *call)
     return conv2d_pack(call, CONV2D_FORWARD, vectors_for(call->shape->kg));
 }
 
+/* With few channels the gathering of pixels would cost more than it saves. */
+static bool in_slices(const conv2d_shape *s)
+{
+    return s->cg >= SLICE_CHANNELS;
+}
+
 static size_t tile_scratch(const limn_device_limits *limits, const conv2d_shape *s,
                            conv2d_direction direction)
 {
     (void)limits;
     if (direction == CONV2D_FILTER)
-        return sizeof(float) * filter_floats(s);
+        return in_slices(s) ? conv2d_slices_scratch(s) : sizeof(float) * filter_floats(s);
     return direction == CONV2D_DATA ? packed_bytes(s, direction) : 0;
 }
 
@@ -223,7 +230,9 @@ static limn_status run_filter(const conv2d_call *call)
 
 static limn_status tile_run(const conv2d_call *call, conv2d_direction direction)
 {
-    return direction == CONV2D_FILTER ? run_filter(call) : run_tiles(call, direction);
+    if (direction != CONV2D_FILTER)
+        return run_tiles(call, direction);
+    return in_slices(call->shape) ? conv2d_slices_run(call) : run_filter(call);
 }
 
 const conv2d_impl conv2d_tile = {"tile", tile_accepts,  tile_scratch, tile_run,
