@@ -1,4 +1,4 @@
-/* y = x w^T + bias, and its gradients: three matrix products in one of four forms. */
+/* y = x w^T + bias, and its gradients: three matrix products, each in one of several forms. */
 #include "device/gemm.h"
 #include "ops/op.h"
 #include "ops/shape.h"
@@ -8,14 +8,14 @@
 
 enum { DM = 4, DP = 5, MR = 8, KB = 32, SIDE = 64 }; /* tiles of cl/linear.cl */
 
-typedef enum form { AUTO, PLAIN, CPU, GPU, CLBLAST } form;
+typedef enum form { AUTO, PLAIN, CPU, GPU, CLBLAST, CLBLAST_LAST = CLBLAST + 3 } form;
 
 typedef struct linear_params {
     int64_t impl;
 } linear_params;
 
 static const limn_param_spec specs[] = {
-    {"impl", LIMN_PARAM_INT, offsetof(linear_params, impl), AUTO, AUTO, CLBLAST},
+    {"impl", LIMN_PARAM_INT, offsetof(linear_params, impl), AUTO, AUTO, CLBLAST_LAST},
     {0},
 };
 
@@ -29,16 +29,24 @@ typedef struct product {
 
 /* ---- which form ----------------------------------------------------------------------------- */
 
+/* CLBlast's kinds follow each other. */
+static bool is_clblast(form f)
+{
+    return f >= CLBLAST && f <= CLBLAST_LAST;
+}
+
 /* Writes why a form does not suit a device; empty: it does. */
 static void why_not(const limn_device_limits *limits, form f, bool forced, char *why, size_t size)
 {
     why[0] = '\0';
     if (f == CPU && !limits->is_cpu && !forced)
         snprintf(why, size, "register tiles in groups of one are for CPU devices");
-    if (f == CLBLAST && limn_gemm_refusal())
-        snprintf(why, size, "%s", limn_gemm_refusal());
-    else if (f == CLBLAST && limits->is_cpu && !forced)
-        snprintf(why, size, "its default kernels are slow on CPU devices");
+    if (is_clblast(f)) {
+        const char *refusal = limn_gemm_refusal(limits, (limn_gemm_kind)(f - CLBLAST));
+        if (!refusal && limits->is_cpu && !forced)
+            refusal = "CLBlast's kernels are slow on CPU devices";
+        snprintf(why, size, "%s", refusal ? refusal : "");
+    }
     if (f != GPU)
         return;
     if (limits->max_work_group < 256 || limits->max_work_item[0] < 16 ||
@@ -52,14 +60,15 @@ static void why_not(const limn_device_limits *limits, form f, bool forced, char 
         snprintf(why, size, "local memory is ordinary memory here");
 }
 
-static const form order[] = {CPU, CLBLAST, GPU, PLAIN};
+static const form order[] = {CPU, CLBLAST, CLBLAST + 1, CLBLAST + 2, CLBLAST_LAST, GPU, PLAIN};
 enum { FORM_COUNT = sizeof order / sizeof *order };
 
 static const char *const directions[] = {"forward", "data", "filter", NULL};
 
 static const char *form_name(int which)
 {
-    static const char *const names[] = {"", "plain", "cpu", "gpu", "clblast"};
+    static const char *const names[] = {"",        "plain",      "cpu",         "gpu",
+                                        "clblast", "clblast-64", "clblast-128", "clblast-wide"};
     return names[order[which]];
 }
 
@@ -188,7 +197,7 @@ static limn_status multiply_cpu(limn_device *device, const product *g, limn_buff
 }
 
 /* The bias, or zero, is laid out first and CLBlast adds to it. */
-static limn_status multiply_clblast(limn_device *device, const product *g)
+static limn_status multiply_clblast(limn_device *device, const product *g, limn_gemm_kind kind)
 {
     limn_grid grid = limn_grid_1d((size_t)g->p);
     grid.global[1] = (size_t)g->m;
@@ -197,7 +206,8 @@ static limn_status multiply_clblast(limn_device *device, const product *g)
                     limn_in(g->bias ? g->bias : g->a), limn_int(g->bias != NULL), limn_out(g->z));
     if (status != LIMN_OK)
         return status;
-    const limn_gemm gemm = {.m = (size_t)g->m,
+    const limn_gemm gemm = {.kind = kind,
+                            .m = (size_t)g->m,
                             .p = (size_t)g->p,
                             .r = (size_t)g->r,
                             .a = g->a,
@@ -215,8 +225,8 @@ static limn_status multiply(const limn_op_run *run, const product *g, int direct
     const form f = order[run->plan->choice[direction]];
     if (f == CPU)
         return multiply_cpu(run->device, g, run->scratch);
-    if (f == CLBLAST)
-        return multiply_clblast(run->device, g);
+    if (is_clblast(f))
+        return multiply_clblast(run->device, g, (limn_gemm_kind)(f - CLBLAST));
     limn_grid grid = limn_grid_1d((size_t)g->p);
     grid.global[1] = (size_t)g->m;
     if (f == GPU) {

@@ -4,6 +4,9 @@ static const limn_op_case cases[] = {
 #ifdef LIMN_HAVE_CLBLAST
     {"impl=4", 3, {LIMN_F2(7, 33), LIMN_F2(10, 33), LIMN_F1(10)}, false},
     {"impl=4", 2, {LIMN_F2(17, 5), LIMN_F2(3, 5)}, false},
+    {"impl=5", 3, {LIMN_F2(65, 33), LIMN_F2(10, 33), LIMN_F1(10)}, false},
+    {"impl=6", 3, {LIMN_F2(65, 33), LIMN_F2(10, 33), LIMN_F1(10)}, false},
+    {"impl=7", 3, {LIMN_F2(70, 129), LIMN_F2(129, 129), LIMN_F1(129)}, false},
 #endif
     {"impl=1", 3, {LIMN_F2(1, 1), LIMN_F2(1, 1), LIMN_F1(1)}, false},
     {"impl=1", 3, {LIMN_F2(3, 16), LIMN_F2(17, 16), LIMN_F1(17)}, false},
