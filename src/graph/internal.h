@@ -104,7 +104,7 @@ limn_status limn_graph_add_replays(limn_graph *g, int segment);
 /* Appends the backward steps (autodiff.c). */
 limn_status limn_graph_add_backward(limn_graph *g);
 /* Measures what has no finding yet, where that is wanted, and plans every op that has a choice anew
- * (plan.c).  Before the first step is added. */
+ * (plan.c).  Before ops are fused: fused ones look up what was found for their parts. */
 limn_status limn_graph_settle(limn_graph *g);
 /* Gives every value a slot, allocates the slots, resolves the steps' tensors (memory.c). */
 limn_status limn_graph_place(limn_graph *g);
