@@ -9,7 +9,8 @@
  * linear_dots    CPU device, both matrices contiguous along r (forward): one work-item,
  *                DM x DP elements, vectors along r.  Local size 1.
  * linear_tile    CPU device, the gradients: one work-item, MR x 16 * NV elements, vectors along p,
- *                B packed by linear_pack into panels [ceil(P / KB)][R][KB].  Local size 1.
+ *                A packed by linear_pack_rows into [ceil(M / MR)][R][MR], B by linear_pack into
+ *                panels [ceil(P / KB)][R][KB], one behind the other.  Local size 1.
  * linear_group   GPU: one group of 16 x 16 work-items, a tile of 64 x 64 elements, both matrices
  *                through local memory in slices of 16.
  * linear_bias    before CLBlast adds a product: z[m, p] = bias[p] or 0; one work-item, one element.
@@ -23,7 +24,7 @@
 #define DP 5 /* columns of a tile of linear_dots */
 #endif
 #ifndef MR
-#define MR 8 /* rows of a tile of linear_tile */
+#define MR 12 /* rows of a tile of linear_tile */
 #endif
 #ifndef NV
 #define NV 2 /* float16 vectors of a tile's row */
@@ -100,15 +101,29 @@ __kernel void linear_dots(int M, int P, int R, __global const float *restrict a,
         }
 }
 
-/* packed[panel][r][KB] = B(r, p), zeros past P; bp is 1.  Global size (R, ceil(P / KB)). */
-__kernel void linear_pack(int P, int R, __global const float *restrict b, int br,
+/* packed[tile][r][MR] = A(m, r), zeros past M.  Global size (R, ceil(M / MR)). */
+__kernel void linear_pack_rows(int M, int R, __global const float *restrict a, int am, int ar,
+                               __global float *restrict packed)
+{
+    const int r = get_global_id(0), tile = get_global_id(1), m0 = tile * MR;
+    if (r >= R)
+        return;
+    __global const float *from = a + (size_t)m0 * am + (size_t)r * ar;
+    __global float *to = packed + ((size_t)tile * R + r) * MR;
+    for (int i = 0; i < MR; i++)
+        to[i] = m0 + i < M ? from[(size_t)i * am] : 0.0f;
+}
+
+/* packed[panel][r][KB] = B(r, p), zeros past P, from element `offset` on; bp is 1.  Global size
+ * (R, ceil(P / KB)). */
+__kernel void linear_pack(int P, int R, __global const float *restrict b, int br, long offset,
                           __global float *restrict packed)
 {
     const int r = get_global_id(0), panel = get_global_id(1), p0 = panel * KB;
     if (r >= R)
         return;
     __global const float *from = b + (size_t)r * br + p0;
-    __global float *to = packed + ((size_t)panel * R + r) * KB;
+    __global float *to = packed + offset + ((size_t)panel * R + r) * KB;
     if (p0 + KB <= P) {
 #pragma unroll
         for (int j = 0; j < NV; j++)
@@ -119,22 +134,19 @@ __kernel void linear_pack(int P, int R, __global const float *restrict b, int br
     }
 }
 
-/* Global size (ceil(M / MR), ceil(P / KB)).  Rows past the end repeat the last one. */
-__kernel void linear_tile(int M, int P, int R, __global const float *restrict a, int am, int ar,
-                          __global const float *restrict packed, __global float *restrict z)
+/* Global size (ceil(M / MR), ceil(P / KB)). */
+__kernel void linear_tile(int M, int P, int R, long offset, __global const float *restrict packed,
+                          __global float *restrict z)
 {
     const int m0 = (int)get_global_id(0) * MR, panel = get_global_id(1), p0 = panel * KB;
-    __global const float *rows[MR];
-#pragma unroll
-    for (int i = 0; i < MR; i++)
-        rows[i] = a + (size_t)min(m0 + i, M - 1) * am;
+    __global const float *rows = packed + (size_t)m0 * R;
     float16 acc[MR][NV];
 #pragma unroll
     for (int i = 0; i < MR; i++)
 #pragma unroll
         for (int j = 0; j < NV; j++)
             acc[i][j] = (float16)(0.0f);
-    __global const float *column = packed + (size_t)panel * R * KB;
+    __global const float *column = packed + offset + (size_t)panel * R * KB;
     for (int r = 0; r < R; r++) {
         float16 bv[NV];
 #pragma unroll
@@ -142,7 +154,7 @@ __kernel void linear_tile(int M, int P, int R, __global const float *restrict a,
             bv[j] = vload16(j, column + (size_t)r * KB);
 #pragma unroll
         for (int i = 0; i < MR; i++) {
-            const float16 av = (float16)(rows[i][(size_t)r * ar]);
+            const float16 av = (float16)(rows[(size_t)r * MR + i]);
 #pragma unroll
             for (int j = 0; j < NV; j++)
                 acc[i][j] = fma(av, bv[j], acc[i][j]);

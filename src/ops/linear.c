@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-enum { DM = 4, DP = 5, MR = 8, KB = 32, SIDE = 64 }; /* tiles of cl/linear.cl */
+enum { DM = 4, DP = 5, MR = 12, KB = 32, SIDE = 64 }; /* tiles of cl/linear.cl */
 
 typedef enum form { AUTO, PLAIN, CPU, GPU, CLBLAST, CLBLAST_LAST = CLBLAST + 3 } form;
 
@@ -150,6 +150,19 @@ static limn_status check_inputs(limn_device *device, const limn_desc *in, int in
     return in_count > 2 ? limn_need_vector(device, "linear", in, 2, in[1].dim[0]) : LIMN_OK;
 }
 
+static int64_t round_up(int64_t n, int64_t to)
+{
+    return (n + to - 1) / to * to;
+}
+
+/* Both matrices of either gradient, packed. */
+static size_t packed_bytes(int64_t n, int64_t c, int64_t k)
+{
+    const int64_t dx = round_up(n, MR) * k + round_up(c, KB) * k;
+    const int64_t dw = round_up(k, MR) * n + round_up(c, KB) * n;
+    return (size_t)(dx > dw ? dx : dw) * sizeof(float);
+}
+
 static limn_status plan(limn_device *device, const void *params, const limn_desc *in, int in_count,
                         limn_op_plan *p)
 {
@@ -163,7 +176,7 @@ static limn_status plan(limn_device *device, const void *params, const limn_desc
     p->out_count = 1;
     p->out[0] = limn_desc_make(LIMN_F32, 2, n, k, 0, 0);
     if (order[p->choice[1]] == CPU || order[p->choice[2]] == CPU)
-        p->backward_scratch = (size_t)((c + KB - 1) / KB * KB * (k > n ? k : n)) * sizeof(float);
+        p->backward_scratch = packed_bytes(n, c, k);
     p->flops = 2.0 * (double)n * (double)c * (double)k;
     p->bytes = 4.0 * ((double)n * (double)c + (double)k * (double)c + (double)n * (double)k);
     p->backward_flops = 2 * p->flops;
@@ -186,14 +199,20 @@ static limn_status multiply_cpu(limn_device *device, const product *g, limn_buff
         return LIMN_LAUNCH(device, "linear_dots", "", tiles(g->m, DM, g->p, DP), limn_int(g->m),
                            limn_int(g->p), limn_int(g->r), limn_in(g->a), limn_in(g->b),
                            limn_in(bias), limn_int(g->bias != NULL), limn_out(g->z));
-    const limn_status status =
-        LIMN_LAUNCH(device, "linear_pack", "", tiles(g->r, 1, g->p, KB), limn_int(g->p),
-                    limn_int(g->r), limn_in(g->b), limn_int(g->br), limn_out(scratch));
+    const limn_arg offset = limn_long(round_up(g->m, MR) * g->r);
+    limn_grid rows = tiles(g->r, 1, g->m, MR), columns = tiles(g->r, 1, g->p, KB);
+    rows.local[0] = rows.local[1] = rows.local[2] = 0;
+    columns.local[0] = columns.local[1] = columns.local[2] = 0;
+    limn_status status =
+        LIMN_LAUNCH(device, "linear_pack_rows", "", rows, limn_int(g->m), limn_int(g->r),
+                    limn_in(g->a), limn_int(g->am), limn_int(g->ar), limn_out(scratch));
+    if (status == LIMN_OK)
+        status = LIMN_LAUNCH(device, "linear_pack", "", columns, limn_int(g->p), limn_int(g->r),
+                             limn_in(g->b), limn_int(g->br), offset, limn_inout(scratch));
     if (status != LIMN_OK)
         return status;
     return LIMN_LAUNCH(device, "linear_tile", "", tiles(g->m, MR, g->p, KB), limn_int(g->m),
-                       limn_int(g->p), limn_int(g->r), limn_in(g->a), limn_int(g->am),
-                       limn_int(g->ar), limn_in(scratch), limn_out(g->z));
+                       limn_int(g->p), limn_int(g->r), offset, limn_in(scratch), limn_out(g->z));
 }
 
 /* The bias, or zero, is laid out first and CLBlast adds to it. */
