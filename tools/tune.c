@@ -121,7 +121,8 @@ static limn_status measure(sheet *s, limn_device *device, const char *const *arc
         const size_t before = json_array_size(s->rows);
         status = limn_tune_arch(device, &params, note, s);
         if (prints(c) && status == LIMN_OK && json_array_size(s->rows) == before)
-            printf(": one implementation suits each of its layers here, nothing to measure\n");
+            printf(
+                ": nothing to measure; one implementation suits each layer, or it is measured\n");
     }
     return status;
 }

@@ -65,7 +65,8 @@ typedef struct limn_tune_row {
 typedef void (*limn_tune_fn)(void *user, const limn_tune_row *row);
 
 /** Measures every layer of an architecture that more than one implementation could serve, the most
- *  work first, and keeps the findings in place of earlier ones.  LIMN_BAD_USAGE: unknown architecture.  LIMN_FAILED: the
+ *  work first, and keeps the findings in place of earlier ones.  A class that was measured on this
+ *  opened device already is passed over.  LIMN_BAD_USAGE: unknown architecture.  LIMN_FAILED: the
  *  findings cannot be written.  LIMN_INTERRUPTED: what was found before is kept. */
 LIMN_API limn_status limn_tune_arch(limn_device *device, const limn_tune_params *params,
                                     limn_tune_fn seen, void *user);

@@ -22,6 +22,7 @@ typedef struct finding {
     char choice[LIMN_TUNING_CHOICE];
     limn_tuning_source source;
     bool fresh; /* not in the file yet */
+    bool here;  /* set by this process, not read */
 } finding;
 
 typedef struct table {
@@ -92,6 +93,7 @@ static bool put(table *t, const limn_tuning_key *key, const char *choice, limn_t
     snprintf(f->choice, sizeof f->choice, "%s", choice);
     f->source = source;
     f->fresh = fresh;
+    f->here = fresh;
     return true;
 }
 
@@ -351,6 +353,13 @@ bool limn_tuning_known(limn_device *device, const limn_tuning_key *key)
 {
     const limn_tuning *t = loaded(device);
     return t && (find(&t->table, key, 0) || find(&t->table, key, LIMN_TUNING_PINNED));
+}
+
+bool limn_tuning_measured_here(limn_device *device, const limn_tuning_key *key)
+{
+    const limn_tuning *t = loaded(device);
+    const finding *f = t ? find(&t->table, key, 0) : NULL;
+    return f && f->here && f->source == LIMN_TUNING_MEASURED;
 }
 
 limn_status limn_tuning_set(limn_device *device, const limn_tuning_key *key, const char *choice,

@@ -43,6 +43,9 @@ const char *limn_tuning_find(limn_device *device, const limn_tuning_key *key);
 /** Whether a finding is kept or pinned, whatever the mode. */
 bool limn_tuning_known(limn_device *device, const limn_tuning_key *key);
 
+/** Whether a finding was measured on this opened device, not read from the file. */
+bool limn_tuning_measured_here(limn_device *device, const limn_tuning_key *key);
+
 /** Sets or replaces the choice of one source. LIMN_BAD_USAGE: a text is too long or holds other
  *  than printable ASCII. */
 limn_status limn_tuning_set(limn_device *device, const limn_tuning_key *key, const char *choice,

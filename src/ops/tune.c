@@ -413,7 +413,8 @@ static int sift(limn_device *device, limn_tune_job *jobs, int count,
         }
         if (at < left)
             jobs[at].weight += jobs[i].weight;
-        else if (!(options->automatic && limn_tuning_known(device, &key)) &&
+        else if (!(options->automatic ? limn_tuning_known(device, &key)
+                                      : limn_tuning_measured_here(device, &key)) &&
                  list(device, &jobs[i], options->all, which) > 1)
             jobs[left++] = jobs[i];
     }

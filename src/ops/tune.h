@@ -24,10 +24,11 @@ typedef struct limn_tune_options {
 } limn_tune_options;
 
 /** Measures every job that more than one implementation is worth a try for, and keeps what it
- * found.  Each implementation must first be right: within its bound of the plain form, on few
- * images and, against the others, on many; the same bits twice; no byte behind the result touched.
- * One that fails is turned down with the reason.  The default stays unless another is faster by a
- * twentieth.  Sorts `jobs`.  `seen` may be NULL. */
+ *  found; what this opened device has measured already is passed over.  Each implementation must
+ *  first be right: within its bound of the plain form, on few images and, against the others, on
+ *  many; the same bits twice; no byte behind the result touched.  One that fails is turned down
+ *  with the reason.  The default stays unless another is faster by a twentieth.  Sorts `jobs`.
+ *  `seen` may be NULL. */
 limn_status limn_tune_jobs(limn_device *device, limn_tune_job *jobs, int count,
                            const limn_tune_options *options, limn_tune_fn seen, void *user);
 

@@ -371,6 +371,46 @@ static void without_a_store_nothing_is_measured_unasked(void **state)
     limn_context_destroy(&own.ctx);
 }
 
+static bool stop(void *user, const limn_progress *report)
+{
+    (void)user;
+    return report->done < 1;
+}
+
+/* Ctrl-C after the first of two: it is kept. */
+static void stopped_it_keeps_what_it_found(void **state)
+{
+    rig *r = *state;
+    const fake_params p = OFFER(SLOW, FAST);
+    const limn_context_params params = {.cache_dir = r->folder, .progress = stop};
+    rig own = {.notes = 0};
+    assert_int_equal(limn_context_create(&params, &own.ctx), LIMN_OK);
+    assert_int_equal(limn_device_open(own.ctx, NULL, &own.device), LIMN_OK);
+    limn_tune_job jobs[2] = {job_of(&p, 300, 0), job_of(&p, 301, 0)};
+    jobs[0].weight = 2;
+    const limn_tune_options options = {.batch = 8};
+    assert_int_equal(limn_tune_jobs(own.device, jobs, 2, &options, see, &own), LIMN_INTERRUPTED);
+    assert_int_equal(own.rows, 1);
+    limn_device_close(&own.device);
+    limn_context_destroy(&own.ctx);
+    assert_int_equal(chosen_for(r, &p, 9, 300), FAST);
+    assert_int_equal(chosen_for(r, &p, 9, 301), SLOW);
+}
+
+static void what_was_measured_here_is_passed_over(void **state)
+{
+    rig *r = *state;
+    const fake_params p = OFFER(SLOW, FAST);
+    assert_int_equal(tune(r, &p, 200, false), LIMN_OK);
+    assert_int_equal(r->rows, 1);
+    assert_int_equal(tune(r, &p, 200, false), LIMN_OK);
+    assert_int_equal(r->rows, 0);
+    limn_device_close(&r->device);
+    assert_int_equal(limn_device_open(r->ctx, NULL, &r->device), LIMN_OK);
+    assert_int_equal(tune(r, &p, 200, false), LIMN_OK);
+    assert_int_equal(r->rows, 1);
+}
+
 /* A call that fails turns an implementation down or ends the run in words; nothing leaks, and no
  * trial is left behind. */
 static void faults_leave_nothing_behind(void **state)
@@ -419,6 +459,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(without_a_store_nothing_is_measured_unasked, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(stopped_it_keeps_what_it_found, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_was_measured_here_is_passed_over, set_up, tear_down),
         cmocka_unit_test_setup_teardown(faults_leave_nothing_behind, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
