@@ -13,6 +13,10 @@
  */
 #include "common/philox.h"
 
+#ifndef RUN
+#define RUN 1 /* 1 or many */
+#endif
+
 /* One work-item: grid and shifts of one mask. */
 __kernel void rise_masks_draw(int batch, int cells, int side_h, int side_w, ulong seed, ulong first,
                               float p, __global float *restrict scratch)
@@ -55,24 +59,41 @@ int rise_masks_mirror(int c, int cells)
     return clamp(inside, 0, cells - 1);
 }
 
-/* One work-item: one position (dimension 0) of one mask (dimension 1). */
+/* Position `at` of an axis in cells: the cell at its floor and the next one are its neighbours. */
+float rise_masks_place(int at, float shift, int cells, int side)
+{
+    return ((float)at + shift + 0.5f) * (float)cells / (float)((cells + 1) * side) - 0.5f;
+}
+
+/* One work-item: RUN neighbouring positions (dimension 0) of one row (1) of one mask (2).  Between
+ * two cells a row is linear: rows of cells are blended first, then columns. */
 __kernel void rise_masks_upsample(int batch, int h, int w, int cells, int side_h, int side_w,
                                   __global const float *restrict scratch,
                                   __global float *restrict masks)
 {
-    const int at = get_global_id(0), b = get_global_id(1);
-    if (at >= h * w || b >= batch)
+    const int first = (int)get_global_id(0) * RUN, i = get_global_id(1), b = get_global_id(2);
+    if (first >= w || i >= h || b >= batch)
         return;
     __global const float *grid = scratch + (size_t)b * (cells * cells + 2);
-    const float i = (float)(at / w) + grid[cells * cells];
-    const float j = (float)(at % w) + grid[cells * cells + 1];
-    const float v = (i + 0.5f) * (float)cells / (float)((cells + 1) * side_h) - 0.5f;
-    const float u = (j + 0.5f) * (float)cells / (float)((cells + 1) * side_w) - 0.5f;
-    const float fv = v - floor(v), fu = u - floor(u);
-    const int v0 = rise_masks_mirror((int)floor(v), cells) * cells;
-    const int v1 = rise_masks_mirror((int)floor(v) + 1, cells) * cells;
-    const int u0 = rise_masks_mirror((int)floor(u), cells);
-    const int u1 = rise_masks_mirror((int)floor(u) + 1, cells);
-    masks[(size_t)b * h * w + at] = (1.0f - fv) * ((1.0f - fu) * grid[v0 + u0] + fu * grid[v0 + u1]) +
-                                    fv * ((1.0f - fu) * grid[v1 + u0] + fu * grid[v1 + u1]);
+    __global float *row = masks + ((size_t)b * h + i) * w;
+    const float dx = grid[cells * cells + 1];
+    const float v = rise_masks_place(i, grid[cells * cells], cells, side_h);
+    const float fv = v - floor(v);
+    __global const float *low = grid + rise_masks_mirror((int)floor(v), cells) * cells;
+    __global const float *high = grid + rise_masks_mirror((int)floor(v) + 1, cells) * cells;
+    const int end = min(first + RUN, w);
+    for (int j = first; j < end;) {
+        const float u = floor(rise_masks_place(j, dx, cells, side_w));
+        const int u0 = rise_masks_mirror((int)u, cells), u1 = rise_masks_mirror((int)u + 1, cells);
+        const float left = (1.0f - fv) * low[u0] + fv * high[u0];
+        const float right = (1.0f - fv) * low[u1] + fv * high[u1];
+        /* A cell's side and two: no less, whatever rounding does; cut where the floor changes. */
+        int next = min(j + side_w + side_w / cells + 2, end);
+        while (next - 1 > j && rise_masks_place(next - 1, dx, cells, side_w) >= u + 1.0f)
+            next--;
+        for (; j < next; j++) {
+            const float fu = rise_masks_place(j, dx, cells, side_w) - u;
+            row[j] = (1.0f - fu) * left + fu * right;
+        }
+    }
 }

@@ -98,8 +98,9 @@ typedef enum limn_preset {
 /** Parameters of all methods; each method reads those that its row names.  Zero-initialised members
  *  mean the method's default. */
 typedef struct limn_attribution_params {
-    int64_t batch; /**< images or perturbed copies at a time; 0: 64.  Halved, with a
-                        warning, where the device has too little memory */
+    int64_t batch; /**< images or perturbed copies at a time; 0: 64, on CPU devices fewer copies
+                        of large images.  Halved, with a warning, where the device has too
+                        little memory */
     limn_score score;
     limn_baseline baseline; /**< "baseline" */
     float baseline_value;

@@ -3,11 +3,22 @@
 
 #include "base/memory.h"
 
-enum { DEFAULT_BATCH = 64 };
+/* Measured on CPU devices with networks for 224 x 224: from 4 copies on the time of one stays the
+ * same, while memory grows with the batch. */
+enum { LARGE_BATCH = 64, SMALL_BATCH = 8, CPU_PIXELS = 1 << 20 };
+
+static int64_t default_batch(const limn_attr_job *job)
+{
+    int64_t batch = LARGE_BATCH;
+    while (limn_device_get_limits(job->device)->is_cpu && batch > SMALL_BATCH &&
+           batch * job->height * job->width > CPU_PIXELS)
+        batch /= 2;
+    return batch;
+}
 
 limn_status limn_attr_perturbed_create(limn_attr_job *job, int64_t copies, limn_attr_perturbed *out)
 {
-    const int64_t wished = job->params.batch ? job->params.batch : DEFAULT_BATCH;
+    const int64_t wished = job->params.batch ? job->params.batch : default_batch(job);
     const limn_desc image = limn_desc_make(LIMN_F32, 3, job->height, job->width, job->channels, 0);
     const size_t size = (size_t)limn_desc_count(&image);
     *out = (limn_attr_perturbed){0};

@@ -1,5 +1,5 @@
 /* The running sum of RISE: masks weighted by the scores they gave. */
-#include "ops/op.h"
+#include "ops/shape.h"
 
 #include <stddef.h>
 
@@ -37,7 +37,8 @@ static limn_status forward(const limn_op_run *r)
 {
     const settings *q = r->params;
     const int64_t positions = limn_desc_count(&r->in[0]->desc);
-    return LIMN_LAUNCH(r->device, "accumulate_masks_add", "", limn_grid_1d((size_t)positions),
+    const limn_grid grid = limn_lane_grid(r->device, positions, 1);
+    return LIMN_LAUNCH(r->device, "accumulate_masks_add", limn_lane_defines(r->device), grid,
                        limn_int(positions), limn_int(r->in[2]->desc.dim[0]), limn_float(q->scale),
                        limn_inout(r->in[0]->buffer), limn_in(r->in[1]->buffer),
                        limn_in(r->in[2]->buffer));
@@ -59,6 +60,13 @@ static const limn_op_example example = {
     .tolerance = 2e-6, /* a sum of B terms */
 };
 
+static const limn_op_example bench[] = {
+    {.params = "",
+     .in_count = 3,
+     .in = {{LIMN_F32, 2, {224, 224}}, {LIMN_F32, 3, {32, 224, 224}}, {LIMN_F32, 1, {32}}}},
+    {0},
+};
+
 const limn_op limn_op_accumulate_masks = {
     .name = "accumulate_masks",
     .formula = "map += scale sum_b score_b mask_b (Petsiuk et al. 2018)",
@@ -71,4 +79,5 @@ const limn_op limn_op_accumulate_masks = {
     .forward = forward,
     .forward_reference = forward_reference,
     .example = &example,
+    .bench = bench,
 };

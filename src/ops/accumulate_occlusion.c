@@ -91,6 +91,16 @@ static const limn_op_example example = {
     .tolerance = 1e-6, /* a sum over the windows of one position */
 };
 
+static const limn_op_example bench[] = {
+    {.params = "window_h=56 window_w=56 stride_h=28 stride_w=28",
+     .in_count = 4,
+     .in = {{LIMN_F32, 2, {224, 224}},
+            {LIMN_F32, 2, {224, 224}},
+            {LIMN_F32, 1, {32}},
+            {LIMN_F32, 1, {1}}}},
+    {0},
+};
+
 const limn_op limn_op_accumulate_occlusion = {
     .name = "accumulate_occlusion",
     .formula = "sum += reference - score_b, count += 1 where window first + b covers "
@@ -104,4 +114,5 @@ const limn_op limn_op_accumulate_occlusion = {
     .forward = forward,
     .forward_reference = forward_reference,
     .example = &example,
+    .bench = bench,
 };

@@ -1,5 +1,5 @@
 /* Masked copies of one image; what a mask takes away comes from a baseline. */
-#include "ops/op.h"
+#include "ops/row_run.h"
 
 /* [H,W,C] or [1,H,W,C] as [H,W,C]; rank 0 where it is neither. */
 static limn_desc as_image(const limn_desc *d)
@@ -35,11 +35,11 @@ static limn_status plan(limn_device *device, const void *params, const limn_desc
 static limn_status forward(const limn_op_run *r)
 {
     const int64_t *d = r->out[0]->desc.dim;
-    const limn_grid grid = {{(size_t)(d[1] * d[2]), (size_t)d[0], 1}, {0, 0, 0}};
-    return LIMN_LAUNCH(r->device, "apply_masks_forward", "", grid, limn_int(d[1] * d[2]),
-                       limn_int(d[0]), limn_int(d[3]), limn_in(r->in[0]->buffer),
-                       limn_in(r->in[1]->buffer), limn_in(r->in[2]->buffer),
-                       limn_out(r->out[0]->buffer));
+    const limn_grid grid = limn_row_run_grid(r->device, (size_t)d[2], (size_t)d[1], (size_t)d[0]);
+    return LIMN_LAUNCH(r->device, "apply_masks_forward", limn_row_run_defines(r->device), grid,
+                       limn_int(d[1]), limn_int(d[2]), limn_int(d[0]), limn_int(d[3]),
+                       limn_in(r->in[0]->buffer), limn_in(r->in[1]->buffer),
+                       limn_in(r->in[2]->buffer), limn_out(r->out[0]->buffer));
 }
 
 static void forward_reference(const limn_op_reference *r)
@@ -59,6 +59,15 @@ static const limn_op_example example = {
     .tolerance = 3e-7, /* three roundings */
 };
 
+static const limn_op_example bench[] = {
+    {.params = "",
+     .in_count = 3,
+     .in = {{LIMN_F32, 3, {224, 224, 3}},
+            {LIMN_F32, 3, {32, 224, 224}},
+            {LIMN_F32, 3, {224, 224, 3}}}},
+    {0},
+};
+
 const limn_op limn_op_apply_masks = {
     .name = "apply_masks",
     .formula = "y_b = x m_b + base (1 - m_b) (Petsiuk et al. 2018; base 0 there)",
@@ -68,4 +77,5 @@ const limn_op limn_op_apply_masks = {
     .forward = forward,
     .forward_reference = forward_reference,
     .example = &example,
+    .bench = bench,
 };

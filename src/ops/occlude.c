@@ -1,5 +1,5 @@
 /* Copies of one image, each with one window replaced by a baseline. */
-#include "ops/op.h"
+#include "ops/row_run.h"
 
 #include "ops/window.h"
 
@@ -50,12 +50,13 @@ static limn_status forward(const limn_op_run *r)
 {
     const settings *q = r->params;
     const int64_t *d = r->out[0]->desc.dim;
-    const limn_grid grid = {{(size_t)(d[1] * d[2]), (size_t)d[0], 1}, {0, 0, 0}};
-    return LIMN_LAUNCH(r->device, "occlude_forward", "", grid, limn_int(d[0]), limn_int(d[1]),
-                       limn_int(d[2]), limn_int(d[3]), limn_long(q->first), limn_int(q->window[0]),
-                       limn_int(q->window[1]), limn_int(q->stride[0]), limn_int(q->stride[1]),
-                       limn_int(q->cut), limn_in(r->in[0]->buffer), limn_in(r->in[1]->buffer),
-                       limn_out(r->out[0]->buffer));
+    const limn_grid grid =
+        limn_row_run_grid(r->device, (size_t)(d[2] * d[3]), (size_t)d[1], (size_t)d[0]);
+    return LIMN_LAUNCH(
+        r->device, "occlude_forward", limn_row_run_defines(r->device), grid, limn_int(d[0]),
+        limn_int(d[1]), limn_int(d[2]), limn_int(d[3]), limn_long(q->first), limn_int(q->window[0]),
+        limn_int(q->window[1]), limn_int(q->stride[0]), limn_int(q->stride[1]), limn_int(q->cut),
+        limn_in(r->in[0]->buffer), limn_in(r->in[1]->buffer), limn_out(r->out[0]->buffer));
 }
 
 static void forward_reference(const limn_op_reference *r)
@@ -89,6 +90,13 @@ static const limn_op_example example = {
     .tolerance = 0, /* copies */
 };
 
+static const limn_op_example bench[] = {
+    {.params = "batch=32 window_h=56 window_w=56 stride_h=28 stride_w=28",
+     .in_count = 2,
+     .in = {{LIMN_F32, 3, {224, 224, 3}}, {LIMN_F32, 3, {224, 224, 3}}}},
+    {0},
+};
+
 const limn_op limn_op_occlude = {
     .name = "occlude",
     .formula = "y_b = baseline inside window first + b, x elsewhere (Zeiler and Fergus 2014)",
@@ -100,4 +108,5 @@ const limn_op limn_op_occlude = {
     .forward = forward,
     .forward_reference = forward_reference,
     .example = &example,
+    .bench = bench,
 };

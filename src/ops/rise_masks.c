@@ -1,5 +1,5 @@
 /* Random masks of RISE, made on the device; mask number k is the same in every batch. */
-#include "ops/op.h"
+#include "ops/row_run.h"
 
 #include "base/philox.h"
 
@@ -61,7 +61,8 @@ static limn_status forward(const limn_op_run *r)
                    side_h = limn_int(side_of(q->height, q->cells)),
                    side_w = limn_int(side_of(q->width, q->cells));
     const limn_grid masks = limn_grid_1d((size_t)q->batch);
-    const limn_grid pixels = {{(size_t)(q->height * q->width), (size_t)q->batch, 1}, {0, 0, 0}};
+    const limn_grid pixels =
+        limn_row_run_grid(r->device, (size_t)q->width, (size_t)q->height, (size_t)q->batch);
     const limn_status status =
         r->in_count ? LIMN_LAUNCH(r->device, "rise_masks_given", "", masks, batch, cells, side_h,
                                   side_w, limn_in(r->in[0]->buffer), limn_in(r->in[1]->buffer),
@@ -71,9 +72,9 @@ static limn_status forward(const limn_op_run *r)
                                   limn_float(q->p), limn_out(r->scratch));
     if (status != LIMN_OK)
         return status;
-    return LIMN_LAUNCH(r->device, "rise_masks_upsample", "", pixels, batch, limn_int(q->height),
-                       limn_int(q->width), cells, side_h, side_w, limn_in(r->scratch),
-                       limn_out(r->out[0]->buffer));
+    return LIMN_LAUNCH(r->device, "rise_masks_upsample", limn_row_run_defines(r->device), pixels,
+                       batch, limn_int(q->height), limn_int(q->width), cells, side_h, side_w,
+                       limn_in(r->scratch), limn_out(r->out[0]->buffer));
 }
 
 /* ---- reference ------------------------------------------------------------------------------ */
@@ -148,6 +149,11 @@ static const limn_op_example example = {
     .tolerance = 4e-6, /* coordinates to 1e-6 of a cell */
 };
 
+static const limn_op_example bench[] = {
+    {.params = "batch=32 height=224 width=224", .in_count = 0},
+    {0},
+};
+
 const limn_op limn_op_rise_masks = {
     .name = "rise_masks",
     .formula = "mask = crop of the bilinearly upsampled random grid (Petsiuk et al. 2018, RISE)",
@@ -160,4 +166,5 @@ const limn_op limn_op_rise_masks = {
     .forward_reference = forward_reference,
     .fill = fill,
     .example = &example,
+    .bench = bench,
 };

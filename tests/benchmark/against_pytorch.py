@@ -308,10 +308,10 @@ def read_options():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("limn")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--repetitions", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=3,
-                        help="of one measurement, a tenth of it for a layer")
-    parser.add_argument("--masks", type=int, default=2000, help="of RISE")
+    parser.add_argument("--repetitions", type=int, help="7")
+    parser.add_argument("--seconds", type=float, help="of one measurement, a tenth of it for a "
+                        "layer: 3")
+    parser.add_argument("--masks", type=int, help="of RISE: 2000")
     parser.add_argument("--quick", action="store_true",
                         help="3 repetitions, 1 second, 128 masks: to see where things stand")
     parser.add_argument("--only", help="only rows whose name or kind (conv, step, rise, start, "
@@ -321,8 +321,9 @@ def read_options():
     parser.add_argument("--markdown", metavar="FILE", help="write the table there, too")
     options = parser.parse_args()
     options.limn = os.path.abspath(options.limn)
-    if options.quick:
-        options.repetitions, options.seconds, options.masks = 3, 1, 128
+    for name, usual, quick in (("repetitions", 7, 3), ("seconds", 3, 1), ("masks", 2000, 128)):
+        if getattr(options, name) is None:
+            setattr(options, name, quick if options.quick else usual)
     return options
 
 
@@ -337,9 +338,10 @@ def main():
     chosen = [row for row in rows.ROWS if wanted(options, row)]
     if not chosen:
         raise SystemExit(f"no row holds {options.only}")
+    about = machine(options)
     for row in chosen:
         lines += COMPARE.get(row["kind"], compare_alternately)(options, row)
-        text = machine(options) + "\n" + markdown(lines)
+        text = about + "\n" + markdown(lines)
         for path, content in ((options.json, json.dumps(lines, indent=1)),
                               (options.markdown, text)):
             if path:
