@@ -2,6 +2,7 @@
 """limn train: the files of a run, resume to the same bits, interruption, refusals, disk faults."""
 
 import csv
+import json
 import os
 import pathlib
 import re
@@ -56,6 +57,18 @@ def outputs(t, runs):
     run = runs.folder()
     r = runs.good("a run", run, *PLAIN, "--epochs", "2", "--val", DATA, "--json")
     t.check("its files", {p.name for p in run.iterdir()} == FILES, list(run.iterdir()))
+    result = json.loads(r.out)
+    t.check("waiting for data is part of the time", 0 <= result["data_seconds"] <=
+            result["seconds"], result)
+    t.check("what is planned is held", 0 < result["planned_bytes"] <= result["peak_bytes"], result)
+    saving = runs.folder()
+    less = runs.good("a run that recomputes", saving, *PLAIN, "--epochs", "2", "--val", DATA,
+                     "--json", "--recompute", "-v")
+    t.check("less memory", json.loads(less.out)["planned_bytes"] < result["planned_bytes"],
+            (less.out, r.out))
+    t.check("-v: data and memory", "waited for data: " in less.err and "MiB planned" in less.err,
+            less.err)
+    same_run(t, "recomputation", run, saving)
     log = rows(run)
     t.check("columns", list(log[0]) == ["step", "epoch", "loss", "lr", "images_per_second",
                                         "val_loss", "val_accuracy"], log[0])
@@ -90,6 +103,10 @@ def resume(t, runs):
         twice = runs.folder()
         runs.good(f"{name} again", twice, *options, "--steps", "10", "--schedule", "constant")
         same_run(t, f"{name} run twice", whole, twice)
+        saving = runs.folder()
+        runs.good(f"{name} with recomputation", saving, *options, "--steps", "10", "--schedule",
+                  "constant", "--recompute")
+        same_run(t, f"{name} with recomputation", whole, saving)
     run, before = half, (half / "log.csv").read_bytes()
     t.fails("another lr and batch", runs.train(run, "--resume", "--lr", "0.5", "--batch", "8"), 2,
             "lr was 0.05, not 0.5", "batch was 16, not 8")
