@@ -20,6 +20,7 @@
  * conv2d_slices_sum adds up the slices in order and puts them into file order, 16 columns (channel,
  * tap) x 16 filters at a time.  Global size (ceil(cg * R*S / 16), groups * blocks), local size 1.
  */
+#include "common/soon.h"
 #include "common/transpose.h"
 
 #ifndef MC
@@ -74,16 +75,6 @@ int conv2d_gather(walk *at, size_t *x_at, size_t *y_at, int OH, int OW, int H, i
     return count;
 }
 
-/* Asks for a line that is needed soon, where the compiler can say so. */
-void conv2d_soon(__global const float *line)
-{
-#ifdef __has_builtin
-#if __has_builtin(__builtin_prefetch)
-    __builtin_prefetch(line, 0, 2);
-#endif
-#endif
-}
-
 /* Adds `count` pixels to one tile of sums, or writes them there where add is 0. */
 void conv2d_slice_tile(__global const float *xg, const size_t *x_at, const float16 *block,
                        int count, int first, int cg, __global const float *y_soon,
@@ -106,8 +97,8 @@ void conv2d_slice_tile(__global const float *xg, const size_t *x_at, const float
 #pragma unroll
         for (int j = 0; j < NV; j++)
             bv[j] = block[p * NV + j];
-        conv2d_soon(xg + x_next[p] + channel[0]);
-        conv2d_soon(y_soon + y_next[p]);
+        limn_soon(xg + x_next[p] + channel[0]);
+        limn_soon(y_soon + y_next[p]);
 #pragma unroll
         for (int i = 0; i < MC; i++) {
             const float16 av = (float16)(a[channel[i]]);

@@ -26,6 +26,7 @@
  * stay in a core's cache while neighbouring work-items go over all panels.
  */
 #define V 16
+#include "common/soon.h"
 #include "common/epilogue.h"
 
 #ifndef MR
@@ -94,6 +95,12 @@ __kernel void conv2d_tile(__global const float *restrict x, __global const float
             }
         }
         float16 acc[MR][NV];
+        if (!stream && width - k0 >= KB)
+#pragma unroll
+            for (int i = 0; i < MR; i++)
+#pragma unroll
+                for (int j = 0; j < NV; j++)
+                    limn_soon_written(y + to[i] + group * width + k0 + 16 * j);
 #pragma unroll
         for (int i = 0; i < MR; i++)
 #pragma unroll
@@ -114,8 +121,11 @@ __kernel void conv2d_tile(__global const float *restrict x, __global const float
                     continue;
                 __global const float *row =
                     f + (size_t)((r_first + a * r_step) * S + s_first + b * s_step) * depth * KB;
+                /* the next tile's pixels, which a tap without neighbours has not touched yet */
+                __global const float *soon = from[0] + MR * w_mul * x_channels;
 #pragma unroll 1
                 for (int d = 0; d < depth; d++) {
+                    limn_soon(soon + MR * d);
                     float16 fv[NV];
 #pragma unroll
                     for (int j = 0; j < NV; j++)
