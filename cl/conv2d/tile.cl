@@ -55,6 +55,18 @@ void conv2d_store(lanes v, int stream, __global float *to, int valid)
     store_lanes(v, to, valid);
 }
 
+/* The pixel after (n, qh, qw). */
+void conv2d_next(int major, int N, int QH, int QW, int *n, int *qh, int *qw)
+{
+    const int next = major ? ++*n == N : 1; /* the next position of an image */
+    *n = major && next ? 0 : *n;
+    *qw += next;
+    *qh += *qw == QW;
+    *qw = *qw == QW ? 0 : *qw;
+    *n += *qh == QH;
+    *qh = *qh == QH ? 0 : *qh;
+}
+
 __kernel void conv2d_tile(__global const float *restrict x, __global const float *restrict u,
                           __global float *restrict y, __global const float *restrict norm,
                           __global const float *restrict residual, int steps, int major,
@@ -84,15 +96,8 @@ __kernel void conv2d_tile(__global const float *restrict x, __global const float
             image[i] = (size_t)n * IH * IW * x_channels;
             to[i] = (((size_t)n * OH + h_class + h_out * qh) * OW + w_class + w_out * qw) *
                     y_channels;
-            if (p0 + i + 1 < pixels) { /* the last pixel stands in for those past the end */
-                const int next = major ? ++n == N : 1; /* the next position of an image */
-                n = major && next ? 0 : n;
-                qw += next;
-                qh += qw == QW;
-                qw = qw == QW ? 0 : qw;
-                n += qh == QH;
-                qh = qh == QH ? 0 : qh;
-            }
+            if (p0 + i + 1 < pixels) /* the last pixel stands in for those past the end */
+                conv2d_next(major, N, QH, QW, &n, &qh, &qw);
         }
         float16 acc[MR][NV];
         if (!stream && width - k0 >= KB)
@@ -121,8 +126,7 @@ __kernel void conv2d_tile(__global const float *restrict x, __global const float
                     continue;
                 __global const float *row =
                     f + (size_t)((r_first + a * r_step) * S + s_first + b * s_step) * depth * KB;
-                /* the next tile's pixels, which a tap without neighbours has not touched yet */
-                __global const float *soon = from[0] + MR * w_mul * x_channels;
+                __global const float *soon = from[0] + MR * w_mul * x_channels; /* next tile's */
 #pragma unroll 1
                 for (int d = 0; d < depth; d++) {
                     limn_soon(soon + MR * d);
