@@ -3,8 +3,8 @@
  * A run lives in a folder of its own: `config.ini` (every setting), `log.csv` (a row a step),
  * `checkpoint.safetensors` (all that an exact continuation needs) and, once it is complete,
  * `model.safetensors`.  On one device a run is a pure function of its data, its settings and the
- * tuner's findings (limn/tune.h) that it began with: the same bits, also when it was interrupted and
- * resumed.  Which implementation serves each layer, its plan, is in the checkpoint; on the same
+ * tuner's findings (limn/tune.h) that it began with: the same bits, also when it was interrupted
+ * and resumed.  Which implementation serves each layer, its plan, is in the checkpoint; on the same
  * device a resumed run follows it.
  */
 #ifndef LIMN_TRAIN_H

@@ -2,8 +2,9 @@
  *
  * Convolutions and matrix products have several implementations.  The tuner runs those that suit a
  * shape on random data, compares each with the plain form, times the ones that are right and keeps
- * the name of the best as a finding: per device, driver and class of shapes, in the cache directory.
- * A class is everything but the batch, so a result never depends on how images are put into batches.
+ * the name of the best as a finding: per device, driver and class of shapes, in the cache
+ * directory.  A class is everything but the batch, so a result never depends on how images are put
+ * into batches.
  *
  * Which implementation runs decides the order of sums, so the last bits of a result.  The same
  * findings give the same bits; LIMN_TUNE_OFF gives those of the defaults.

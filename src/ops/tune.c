@@ -37,6 +37,8 @@ typedef struct contest {
     candidate ways[MAX_WAYS];
     limn_tune_trial trials[MAX_WAYS];
     int count, rounds;
+    double deadline; /* after which none but the default is tried any more */
+    bool cut_short;
 } contest;
 
 static double now(void)
@@ -155,8 +157,14 @@ static limn_status check_all(contest *t)
     if (status == LIMN_OK)
         status = limn_tune_way_read(&rig, &plain, &values, &intact);
     limn_tune_way_free(&plain);
-    for (int i = 0; i < t->count && status == LIMN_OK; i++)
-        status = check(t, &rig, i, values);
+    for (int i = 0; i < t->count && status == LIMN_OK; i++) {
+        if (i > 0 && now() > t->deadline) {
+            snprintf(t->ways[i].fault, sizeof t->ways[i].fault, "not tried, the time is up");
+            t->cut_short = true;
+        } else {
+            status = check(t, &rig, i, values);
+        }
+    }
     limn_free(values);
     limn_tune_rig_free(&rig);
     return status;
@@ -338,8 +346,8 @@ static int best_of(const contest *t, int preset)
 }
 
 static limn_status run_job(limn_device *device, const limn_tune_job *job,
-                           const limn_tune_options *options, const limn_tuning_key *key,
-                           limn_tune_fn seen, void *user)
+                           const limn_tune_options *options, double seconds,
+                           const limn_tuning_key *key, limn_tune_fn seen, void *user)
 {
     const limn_op_choices *choices = job->op->choices;
     const limn_choice_case c = case_of(device, job);
@@ -350,7 +358,8 @@ static limn_status run_job(limn_device *device, const limn_tune_job *job,
                  .job = job,
                  .options = options,
                  .count = list(device, job, options->all, which),
-                 .rounds = options->automatic ? AUTO_ROUNDS : ROUNDS};
+                 .rounds = options->automatic ? AUTO_ROUNDS : ROUNDS,
+                 .deadline = now() + seconds};
     for (int i = 0; i < t.count; i++) {
         t.ways[i].which = which[i];
         t.trials[i].name = choices->name(which[i]);
@@ -362,11 +371,12 @@ static limn_status run_job(limn_device *device, const limn_tune_job *job,
     if (status != LIMN_OK)
         return status;
     for (int i = 0; i < t.count; i++)
-        if (t.ways[i].fault[0])
+        if (t.ways[i].fault[0] && !t.cut_short)
             limn_log(t.ctx, LIMN_LOG_WARNING, "%s %s, %s: %s is turned down: %s", key->op,
                      key->shape, key->direction, t.trials[i].name, t.ways[i].fault);
     const int best = best_of(&t, preset);
-    status = limn_tuning_set(device, key, choices->name(best), LIMN_TUNING_MEASURED);
+    status = limn_tuning_set(device, key, choices->name(best),
+                             t.cut_short ? LIMN_TUNING_ASSUMED : LIMN_TUNING_MEASURED);
     const limn_tune_row row = {
         key->op,  key->shape, key->direction, choices->name(preset), choices->name(best),
         t.trials, t.count};
@@ -422,16 +432,17 @@ static int sift(limn_device *device, limn_tune_job *jobs, int count,
     return left;
 }
 
-/* Measures one job, or, where there is no time or memory for it, takes the default down. */
+/* Measures one job, or, where there is no time or memory for it, takes the default down.  The
+ * default comes first of those that are tried unasked. */
 static limn_status settle(limn_device *device, const limn_tune_job *job,
-                          const limn_tune_options *options, bool in_time, limn_tune_fn seen,
+                          const limn_tune_options *options, double seconds, limn_tune_fn seen,
                           void *user)
 {
     limn_context *ctx = limn_device_context(device);
     char shape[LIMN_TUNING_SHAPE];
     const limn_tuning_key key = key_of(device, job, shape);
-    if (in_time) {
-        const limn_status status = run_job(device, job, options, &key, seen, user);
+    if (seconds > 0) {
+        const limn_status status = run_job(device, job, options, seconds, &key, seen, user);
         limn_device_trim(device);
         if (status == LIMN_OK || is_fatal(status) ||
             (status != LIMN_OUT_OF_DEVICE_MEMORY && !options->automatic))
@@ -470,8 +481,8 @@ limn_status limn_tune_jobs(limn_device *device, limn_tune_job *jobs, int count,
     limn_progress report = {.task = "tuning", .unit = "cases", .total = (double)left};
     for (int i = 0; i < left && status == LIMN_OK; i++) {
         const double start = now();
-        status = settle(device, &jobs[i], options, !options->automatic || *spent < auto_seconds,
-                        seen, user);
+        status = settle(device, &jobs[i], options,
+                        options->automatic ? auto_seconds - *spent : INFINITY, seen, user);
         *spent += now() - start;
         report.done = (double)(i + 1);
         report.finished = i + 1 == left;

@@ -346,9 +346,15 @@ static void unasked_it_measures_once_and_not_for_long(void **state)
     assert_int_equal(tune(r, &p, 501, true), LIMN_OK);
     assert_int_equal(r->rows, 0);
     assert_int_equal(r->notes, 1);
+    *limn_tuning_spent(r->device) = 6 - 1e-6; /* it is up when the second's turn comes */
+    assert_int_equal(tune(r, &p, 502, true), LIMN_OK);
+    assert_int_equal(r->rows, 1);
+    assert_string_equal(r->chosen, "slow");
+    assert_non_null(strstr(r->faults[FAST], "not tried"));
     limn_device_close(&r->device);
     assert_int_equal(limn_device_open(r->ctx, NULL, &r->device), LIMN_OK);
     assert_int_equal(tune(r, &p, 501, true), LIMN_OK);
+    assert_int_equal(tune(r, &p, 502, true), LIMN_OK);
     assert_int_equal(r->rows, 0);
     assert_int_equal(chosen_for(r, &p, 9, 501), SLOW);
     assert_int_equal(tune(r, &p, 501, false), LIMN_OK); /* asked, it measures */
