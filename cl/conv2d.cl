@@ -53,7 +53,7 @@ __kernel void conv2d_plain_forward(__global const float *restrict x,
                 sum = fma(a[c], b[(size_t)c * R * S], sum);
         }
     const size_t to = (((size_t)n * OH + oh) * OW + ow) * K + k;
-    y[to] = finish_lanes(sum, steps, norm, K, k, residual + to, 1);
+    y[to] = finish_lanes(sum, steps, norm, K, k, residual, y, to, 1);
 }
 
 __kernel void conv2d_plain_data(__global const float *restrict dy, __global const float *restrict w,

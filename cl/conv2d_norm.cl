@@ -34,6 +34,6 @@ __kernel void conv2d_norm_finish(int rows, int K, __global const float *restrict
     if (k >= K || row >= rows)
         return;
     const size_t at = (size_t)row * K + k;
-    store_lanes(finish_lanes(load_lanes(y + at, valid), steps, norm, K, k, residual + at, valid),
-                y + at, valid);
+    const lanes v = load_lanes(y + at, valid);
+    store_lanes(finish_lanes(v, steps, norm, K, k, residual, y, at, valid), y + at, valid);
 }

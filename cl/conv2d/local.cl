@@ -98,7 +98,7 @@ conv2d_local(__global const float *restrict x, __global const float *restrict u,
             for (int j = 0; j < 4; j++)
                 if (k0 + j < width)
                     y[to + j] = finish_lanes(lane[j], steps, norm, y_channels, k_first + j,
-                                             residual + to + j, 1);
+                                             residual, y, to + j, 1);
         }
     }
 }

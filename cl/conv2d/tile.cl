@@ -151,7 +151,7 @@ __kernel void conv2d_tile(__global const float *restrict x, __global const float
                     const int k = group * width + k0 + 16 * j, valid = width - k0 - 16 * j;
                     const size_t at = to[i] + k;
                     const lanes v =
-                        finish_lanes(acc[i][j], steps, norm, y_channels, k, residual + at, valid);
+                        finish_lanes(acc[i][j], steps, norm, y_channels, k, residual, y, at, valid);
                     conv2d_store(v, stream, y + at, valid);
                 }
     }

@@ -146,7 +146,7 @@ void winograd_store(__global const float *restrict m, __global const float *rest
                 if (top + i < H && left + j < W) {
                     const size_t at = tile + (size_t)(i * W + j) * channels + k0;
                     store_lanes(finish_lanes(o[j] + start, steps, norm, channels, k0,
-                                             residual + at, valid),
+                                             residual, y, at, valid),
                                 y + at, valid);
                 }
         }

@@ -339,8 +339,12 @@ static bool prepares_once(const limn_graph *g, const limn_apply *apply)
 static limn_status add_prepared(limn_graph *g, const limn_apply *apply, int at)
 {
     limn_status status = LIMN_OK;
+    size_t bytes = 0;
+    for (int i = 0; i < LIMN_OP_MAX_PREPARED; i++)
+        bytes += apply->plan.prepared[i];
     g->steps[at].prepares = apply->op->prepare != NULL;
-    g->steps[at].lasts = g->steps[at].prepares && prepares_once(g, apply);
+    g->steps[at].lasts = g->steps[at].prepares && bytes <= g->room && prepares_once(g, apply);
+    g->room -= g->steps[at].lasts ? bytes : 0;
     for (int i = 0; i < LIMN_OP_MAX_PREPARED && status == LIMN_OK; i++) {
         int value;
         if (!apply->plan.prepared[i])
@@ -400,6 +404,10 @@ limn_status limn_graph_add_forward_step(limn_graph *g, int index, bool replay)
 static limn_status add_forward(limn_graph *g)
 {
     limn_status status = LIMN_OK;
+    g->room = (size_t)16 << 20;
+    for (int n = 0; n < g->node_count; n++)
+        if (g->nodes[n].apply >= 0 && g->values[g->nodes[n].value].bytes > g->room)
+            g->room = g->values[g->nodes[n].value].bytes;
     for (int a = 0; a < g->apply_count && status == LIMN_OK; a++) {
         status = limn_graph_add_forward_step(g, a, false);
         g->cost.forward_flops += g->applies[a].plan.flops;

@@ -76,6 +76,7 @@ struct limn_graph {
     bool compiled;
     bool frozen;   /* externs stay as they are */
     bool prepared; /* and what lasts is there */
+    size_t room;   /* bytes that may last yet */
     bool recomputes;
     limn_graph_cost cost;
 };

@@ -6,24 +6,34 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Lets an op write its result over its first input where nobody reads that input afterwards. */
+/* Whether forward step `s` may write its result over its input `which`: nobody reads that input
+ * afterwards, nor twice. */
+static bool can_overwrite(const limn_graph *g, int s, int which)
+{
+    const limn_apply *apply = &g->applies[g->steps[s].apply];
+    const limn_graph_node *in = &g->nodes[apply->in[which]];
+    const limn_value *from = &g->values[in->value];
+    for (int i = 0; i < apply->in_count; i++)
+        if (i != which && g->nodes[apply->in[i]].value == in->value)
+            return false;
+    return in->apply >= 0 && from->last == s &&
+           from->bytes == g->values[g->nodes[apply->out[0]].value].bytes;
+}
+
 static void share_in_place(limn_graph *g)
 {
     for (int s = 0; s < g->forward_steps; s++) {
         const limn_apply *apply = &g->applies[g->steps[s].apply];
-        if (!apply->op->in_place || apply->plan.out_count < 1)
-            continue;
-        const limn_graph_node *in = &g->nodes[apply->in[0]];
-        limn_value *from = &g->values[in->value], *to = &g->values[g->nodes[apply->out[0]].value];
-        bool read_twice = false;
-        for (int i = 1; i < apply->in_count; i++)
-            read_twice = read_twice || g->nodes[apply->in[i]].value == in->value;
-        if (in->apply < 0 || from->last != s || from->bytes != to->bytes || read_twice)
-            continue;
-        to->home = from->home;
-        limn_value *home = &g->values[from->home];
-        if (to->last > home->last)
-            home->last = to->last;
+        for (int i = 0; i < apply->in_count && apply->plan.out_count > 0; i++) {
+            if (!(apply->plan.in_place >> i & 1) || !can_overwrite(g, s, i))
+                continue;
+            limn_value *to = &g->values[g->nodes[apply->out[0]].value];
+            to->home = g->values[g->nodes[apply->in[i]].value].home;
+            limn_value *home = &g->values[to->home];
+            if (to->last > home->last)
+                home->last = to->last;
+            break;
+        }
     }
 }
 

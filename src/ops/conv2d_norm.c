@@ -38,6 +38,8 @@ static limn_status plan(limn_device *device, const void *params, const limn_desc
                          "the residual is %s, it must be %s",
                          limn_desc_text(&in[RESIDUAL], text, sizeof text),
                          limn_desc_text(&p->out[0], wanted, sizeof wanted));
+    if (!conv2d_chosen(p, CONV2D_FORWARD)->finishes)
+        p->in_place = 0; /* the residual must outlast the convolution */
     const double count = (double)limn_desc_count(&p->out[0]);
     p->prepared[1] = 3 * sizeof(float) * (size_t)in[FILTERS].dim[0];
     p->flops += (3 + (double)q->relu + residual) * count;
@@ -180,6 +182,7 @@ const limn_op limn_op_conv2d_norm = {
     .plan = plan,
     .prepare = prepare,
     .prepare_in = 62,
+    .in_place = 64,
     .forward = forward,
     .forward_reference = forward_reference,
     .fill = fill,

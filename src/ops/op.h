@@ -45,8 +45,8 @@ typedef struct limn_op_plan {
     size_t prepared[LIMN_OP_MAX_PREPARED]; /**< bytes of what prepare leaves for forward; 0: none */
     size_t forward_scratch;                /**< bytes, contents undefined at entry */
     size_t backward_scratch;
-    unsigned backward_in, backward_out; /**< the row's, where plan does not clear bits of them */
-    double flops, bytes;                /**< of forward: arithmetic, least memory traffic */
+    unsigned backward_in, backward_out, in_place; /**< the row's, unless plan clears bits of them */
+    double flops, bytes; /**< of forward: arithmetic, least memory traffic */
     double backward_flops, backward_bytes;
     int choice[LIMN_OP_MAX_CHOICES]; /**< of an op with `choices`: which serves each direction */
 } limn_op_plan;
@@ -146,7 +146,7 @@ typedef struct limn_op {
     unsigned updates;         /**< bit i: forward changes input i in place */
     bool replays;             /**< forward minds run->replay; of no matter where updates is 0 */
     unsigned passes_gradient; /**< bit i: the gradient of input i is that of output 0, unchanged */
-    bool in_place;            /**< out[0] may be the tensor in[0] */
+    unsigned in_place;        /**< bit i: out[0] may be the tensor in[i] */
     /** Checks inputs and parameters and fills the plan.  LIMN_BAD_USAGE with the reason where they
      *  do not fit. */
     limn_status (*plan)(limn_device *device, const void *params, const limn_desc *in, int in_count,

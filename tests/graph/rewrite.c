@@ -256,6 +256,8 @@ enum { OUT_COUNT = 2 * SIDE * SIDE * FILTERS };
 
 typedef struct convolution {
     bool residual, relu, train, backward, apart, frozen;
+    bool passing; /* nobody reads the residual afterwards: the result takes its place */
+    int impl;
 } convolution;
 
 static void fill(limn_tensor *tensor, int which)
@@ -278,7 +280,7 @@ static int run_convolution(const rig *r, const convolution *o, float out[OUT_COU
     const limn_desc y = limn_desc_make(LIMN_F32, 4, 2, SIDE, SIDE, FILTERS);
     limn_graph *g;
     limn_tensor *tensors[PARTS + 1] = {NULL};
-    limn_node in[7], norm[5], node, residual = -1, conv;
+    limn_node in[2], norm[5], node, residual = -1, added, conv;
     assert_int_equal(limn_graph_create(r->device, &g), LIMN_OK);
     assert_int_equal(limn_graph_input(g, "x", &x, &in[0]), LIMN_OK);
     for (int i = 0; i <= PARTS; i++) {
@@ -288,17 +290,21 @@ static int run_convolution(const rig *r, const convolution *o, float out[OUT_COU
         assert_int_equal(limn_graph_extern(g, NULL, tensors[i], i < PARTS ? &norm[i + 1] : &in[1]),
                          LIMN_OK);
     }
-    assert_int_equal(limn_graph_apply(g, "conv2d", "conv1", in, 2, &conv, "pad=1"), LIMN_OK);
+    if (o->residual) {
+        assert_int_equal(limn_graph_input(g, "residual", &y, &residual), LIMN_OK);
+        added = residual;
+        if (o->passing)
+            assert_int_equal(limn_graph_apply(g, "relu", NULL, &residual, 1, &added, " "), LIMN_OK);
+    }
+    assert_int_equal(limn_graph_apply(g, "conv2d", "conv1", in, 2, &conv, "pad=1 impl=%d", o->impl),
+                     LIMN_OK);
     norm[0] = conv;
     assert_int_equal(
         limn_graph_apply(g, "batch_norm", "bn1", norm, 5, &node, "eps=0.01 train=%d", o->train),
         LIMN_OK);
-    if (o->residual) {
-        assert_int_equal(limn_graph_input(g, "residual", &y, &residual), LIMN_OK);
+    if (o->residual)
         assert_int_equal(
-            limn_graph_apply(g, "add", NULL, (limn_node[]){residual, node}, 2, &node, " "),
-            LIMN_OK);
-    }
+            limn_graph_apply(g, "add", NULL, (limn_node[]){added, node}, 2, &node, " "), LIMN_OK);
     if (o->relu)
         assert_int_equal(limn_graph_apply(g, "relu", "block", &node, 1, &node, " "), LIMN_OK);
     assert_int_equal(limn_graph_keep(g, node), LIMN_OK);
@@ -309,10 +315,13 @@ static int run_convolution(const rig *r, const convolution *o, float out[OUT_COU
     if (o->frozen)
         assert_int_equal(limn_graph_freeze(g), LIMN_OK);
     assert_int_equal(limn_graph_compile(g, o->backward ? node : -1), LIMN_OK);
-    const int count = g->apply_count;
+    const int count = g->apply_count - o->passing;
     if (count == 1) {
-        assert_string_equal(g->applies[0].op->name, "conv2d_norm");
-        assert_string_equal(g->steps[0].name, "conv1");
+        const limn_step *step = &g->steps[g->step_count - 1];
+        assert_string_equal(step->op->name, "conv2d_norm");
+        assert_string_equal(step->name, "conv1");
+        assert_int_equal(o->passing, step->run.in_count > 6 &&
+                                         step->run.in[6]->buffer == step->run.out[0]->buffer);
     }
     fill(limn_graph_tensor(g, in[0]), 5);
     if (o->residual)
@@ -340,6 +349,22 @@ static void a_normalised_convolution_gives_the_same_bits(void **state)
     }
 }
 
+/* Every implementation may write over the residual. */
+static void the_result_takes_the_place_of_the_residual(void **state)
+{
+    static float fused[OUT_COUNT], apart[OUT_COUNT];
+    const rig *r = *state;
+    const bool cpu = limn_device_get_limits(r->device)->is_cpu;
+    for (int impl = 0; impl <= 4; impl++) {
+        convolution o = {
+            .relu = true, .residual = true, .passing = true, .impl = cpu || impl > 2 ? impl : 0};
+        assert_int_equal(run_convolution(r, &o, fused), 1);
+        o.apart = true;
+        assert_int_equal(run_convolution(r, &o, apart), 2);
+        assert_memory_equal(fused, apart, sizeof fused);
+    }
+}
+
 /* Not where the statistics are the batch's, nor where a gradient has to come back. */
 static void training_keeps_its_convolutions(void **state)
 {
@@ -358,6 +383,7 @@ int main(void)
         cmocka_unit_test(updates_keep_their_order),
         cmocka_unit_test(names_survive),
         cmocka_unit_test(a_normalised_convolution_gives_the_same_bits),
+        cmocka_unit_test(the_result_takes_the_place_of_the_residual),
         cmocka_unit_test(training_keeps_its_convolutions),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -1,5 +1,5 @@
 /* What ops prepare from their filters: once in a frozen graph, in every run elsewhere. */
-#include "graph/graph.h"
+#include "graph/internal.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -132,12 +132,40 @@ static void freezing_comes_before_compiling(void **state)
     destroy(&net);
 }
 
+/* Filters beyond 16 MiB that outweigh every value are not kept twice. */
+static void what_lasts_is_not_larger_than_the_values(void **state)
+{
+    const rig *r = *state;
+    const limn_desc x = limn_desc_make(LIMN_F32, 4, 1, 2, 2, 1024);
+    const limn_desc w[2] = {limn_desc_make(LIMN_F32, 4, 1024, 1024, 3, 3),
+                            limn_desc_make(LIMN_F32, 4, 16, 1024, 1, 1)};
+    limn_tensor *filters[2];
+    limn_graph *g;
+    limn_node in[2], y;
+    assert_int_equal(limn_graph_create(r->device, &g), LIMN_OK);
+    assert_int_equal(limn_graph_input(g, "x", &x, &in[0]), LIMN_OK);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(limn_tensor_create(r->device, &w[i], &filters[i]), LIMN_OK);
+        assert_int_equal(limn_graph_extern(g, NULL, filters[i], &in[1]), LIMN_OK);
+        assert_int_equal(limn_graph_apply(g, "conv2d", NULL, in, 2, &y, "pad=%d", 1 - i), LIMN_OK);
+        in[0] = y;
+    }
+    assert_int_equal(limn_graph_freeze(g), LIMN_OK);
+    assert_int_equal(limn_graph_compile(g, -1), LIMN_OK);
+    assert_true(g->steps[0].prepares && !g->steps[0].lasts);
+    assert_true(g->steps[1].prepares && g->steps[1].lasts);
+    limn_graph_destroy(&g);
+    for (int i = 0; i < 2; i++)
+        limn_tensor_destroy(&filters[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(changed_filters_count_at_once),
         cmocka_unit_test(a_frozen_graph_prepares_once),
         cmocka_unit_test(freezing_comes_before_compiling),
+        cmocka_unit_test(what_lasts_is_not_larger_than_the_values),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

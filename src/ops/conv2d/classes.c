@@ -85,12 +85,20 @@ limn_status conv2d_pack(const conv2d_call *call, conv2d_direction direction, int
                        limn_int(blocks), limn_int(s->kg), limn_int(s->cg), limn_int(s->taps));
 }
 
+limn_arg conv2d_result_arg(const conv2d_call *call)
+{
+    return call->epilogue.residual == call->result ? limn_inout(call->result)
+                                                   : limn_out(call->result);
+}
+
 void conv2d_epilogue_args(const conv2d_call *call, limn_arg *args)
 {
     const conv2d_epilogue *e = &call->epilogue;
+    const bool in_place = e->residual == call->result, apart = e->residual && !in_place;
     args[0] = limn_in(e->norm ? e->norm : call->w);
-    args[1] = limn_in(e->residual ? e->residual : call->w);
-    args[2] = limn_int((e->norm ? 1 : 0) | (e->residual ? 2 : 0) | (e->relu ? 4 : 0));
+    args[1] = limn_in(apart ? e->residual : call->w);
+    args[2] =
+        limn_int((e->norm ? 1 : 0) | (apart ? 2 : 0) | (e->relu ? 4 : 0) | (in_place ? 8 : 0));
 }
 
 void conv2d_class_args(const conv2d_shape *s, conv2d_direction direction, int kb,

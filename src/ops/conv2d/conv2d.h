@@ -48,7 +48,7 @@ typedef enum conv2d_direction {
 /** What follows the sum of CONV2D_FORWARD in the same pass: cl/common/epilogue.h. */
 typedef struct conv2d_epilogue {
     const limn_buffer *norm;     /**< [3][filters]: mean, scale, bias; NULL: none */
-    const limn_buffer *residual; /**< as the result; NULL: none */
+    const limn_buffer *residual; /**< as the result, or the result itself; NULL: none */
     bool relu;
 } conv2d_epilogue;
 
@@ -89,6 +89,8 @@ extern const conv2d_impl conv2d_local;    /**< GPUs: tiles in local memory */
  *  not read stand in. */
 enum { CONV2D_EPILOGUE_ARGS = 3 };
 void conv2d_epilogue_args(const conv2d_call *call, limn_arg *args);
+/** The result as an argument of a kernel that takes the former. */
+limn_arg conv2d_result_arg(const conv2d_call *call);
 
 /* ---- what conv2d shares with conv2d_norm ---------------------------------------------------- */
 

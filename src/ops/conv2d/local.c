@@ -113,7 +113,7 @@ static limn_status run_classes(const conv2d_call *call, conv2d_direction directi
         const conv2d_class w = conv2d_class_make(&s->w, direction, i % w_count);
         limn_arg args[3 + CONV2D_EPILOGUE_ARGS + CONV2D_CLASS_ARGS] = {
             limn_in(direction == CONV2D_DATA ? call->dy : call->x), limn_in(packed),
-            limn_out(call->result)};
+            conv2d_result_arg(call)};
         conv2d_epilogue_args(call, args + 3);
         conv2d_class_args(s, direction, kb, &h, &w, args + 3 + CONV2D_EPILOGUE_ARGS);
         const limn_grid grid = {

@@ -42,7 +42,7 @@ static limn_status plain_run(const conv2d_call *call, conv2d_direction direction
         args[count++] = limn_in(call->x);
         args[count++] = limn_in(call->w);
         args[count++] = limn_in(call->bias ? call->bias : call->w);
-        args[count++] = limn_out(call->result);
+        args[count++] = conv2d_result_arg(call);
         conv2d_epilogue_args(call, args + count);
         count += CONV2D_EPILOGUE_ARGS;
         args[count++] = limn_int(call->bias != NULL);

@@ -161,7 +161,7 @@ static limn_status run_tiles(const conv2d_call *call, conv2d_direction direction
         const bool inside = axis_inside(&h, data ? s->h.out : s->h.in) &&
                             axis_inside(&w, data ? s->w.out : s->w.in);
         limn_arg args[7 + CONV2D_EPILOGUE_ARGS + CONV2D_CLASS_ARGS] = {
-            limn_in(data ? call->dy : call->x), limn_in(packed), limn_out(call->result)};
+            limn_in(data ? call->dy : call->x), limn_in(packed), conv2d_result_arg(call)};
         conv2d_epilogue_args(call, args + 3);
         limn_arg *rest = args + 3 + CONV2D_EPILOGUE_ARGS;
         rest[0] = limn_int(skips && s->n >= FEWEST_IMAGES);

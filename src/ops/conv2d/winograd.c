@@ -148,7 +148,7 @@ static limn_status run_slots(const conv2d_call *call, const winograd_cut *c, con
     limn_arg after[CONV2D_EPILOGUE_ARGS];
     conv2d_epilogue_args(call, after);
     return LIMN_LAUNCH(call->device, "conv2d_winograd", defines, grid, limn_in(x), limn_in_part(u),
-                       limn_inout(call->scratch), limn_out(call->result), after[0], after[1],
+                       limn_inout(call->scratch), conv2d_result_arg(call), after[0], after[1],
                        after[2], limn_int(POINTS * (c->v_plane + c->m_plane)),
                        limn_int(c->depth_blocks), limn_int(c->depth_blocks + c->width_blocks),
                        limn_int(c->u_plane), limn_int(c->v_at), limn_int(c->v_plane),
@@ -189,8 +189,8 @@ static limn_status transform_output(const conv2d_call *call, const winograd_cut 
     limn_arg after[CONV2D_EPILOGUE_ARGS];
     conv2d_epilogue_args(call, after);
     return LIMN_LAUNCH(call->device, "conv2d_winograd_output", defines, grid, limn_in_part(u),
-                       limn_in(call->scratch), limn_out(call->result), after[0], after[1], after[2],
-                       limn_int(c->depth_blocks), limn_int(c->m_at), limn_int(c->m_plane),
+                       limn_in(call->scratch), conv2d_result_arg(call), after[0], after[1],
+                       after[2], limn_int(c->depth_blocks), limn_int(c->m_at), limn_int(c->m_plane),
                        limn_int(first), limn_int(tiles), limn_int(c->rows), limn_int(c->th),
                        limn_int(c->tw), limn_int(c->out_h), limn_int(c->out_w), limn_int(c->width));
 }
