@@ -1,9 +1,9 @@
-/* Asking for memory that is needed soon, where the compiler can say so; else nothing happens. */
+/* Asking for memory that is needed soon, on CPUs whose compiler can say so; else nothing happens. */
 #ifndef LIMN_SOON
 #define LIMN_SOON
 
 #ifdef __has_builtin
-#if __has_builtin(__builtin_prefetch)
+#if __has_builtin(__builtin_prefetch) && (defined(__x86_64__) || defined(__aarch64__))
 #define LIMN_HAS_PREFETCH
 #endif
 #endif
