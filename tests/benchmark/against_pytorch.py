@@ -9,7 +9,8 @@ else the machine does falls on both; what counts is the ratio within a repetitio
 median, lowest and highest.  A ratio above 1: limn is faster.  PyTorch runs with NCHW and with
 channels-last tensors (RISE: also with several batches); a first try, which is not counted, drops
 what is clearly slower, and the fastest by its median is the one that is compared.  On a busy
-machine the ratio of the processor times, all threads of the process, says more.
+machine the ratio of the processor times, all threads of the process, says more; it flatters limn,
+since PyTorch's threads wait for each other by spinning.
 
 Memory is the peak resident set during the work less what the process held when the model was made,
 the program compiled (PyTorch: a step of two images made and its gradients dropped) and freed memory
@@ -35,7 +36,6 @@ import rows
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 LAYOUTS = ("NCHW", "channels-last")
-SAMPLES = 3  # of a repetition, at least
 CLEARLY = 1.25  # times slower than the fastest at the first try
 RISE_BATCHES = (8, 32, 64)
 MEMORY_BAR = 1.0
@@ -47,7 +47,7 @@ class Torch:
     """A process that holds one piece of work."""
 
     def __init__(self, options, name, work):
-        self.name, job = name, {**work, "threads": options.threads}
+        self.name, self.samples, job = name, options.samples, {**work, "threads": options.threads}
         self.process = subprocess.Popen(
             [sys.executable, os.path.join(HERE, "torch_work.py"), json.dumps(job)], text=True,
             env=dict(os.environ, OMP_NUM_THREADS=str(options.threads)), stdin=subprocess.PIPE,
@@ -61,7 +61,7 @@ class Torch:
         return line
 
     def run(self, seconds):
-        self.process.stdin.write(f"{seconds}\n")
+        self.process.stdin.write(f"{seconds} {self.samples}\n")
         self.process.stdin.flush()
         return json.loads(self.read())
 
@@ -74,9 +74,9 @@ def environment(options):
     return dict(os.environ, POCL_MAX_PTHREAD_COUNT=str(options.threads))
 
 
-def run_limn(options, seconds, *arguments, samples=SAMPLES):
+def run_limn(options, seconds, *arguments, samples=None):
     result = subprocess.run([options.limn, "bench", "--json", "--seconds", str(seconds or 0.001),
-                             "--samples", str(samples), "--device", "cpu", *arguments],
+                             "--samples", str(samples or options.samples), "--device", "cpu", *arguments],
                             env=environment(options), stdout=subprocess.PIPE, check=True)
     return json.loads(result.stdout)
 
@@ -313,7 +313,8 @@ def read_options():
                         "layer: 3")
     parser.add_argument("--masks", type=int, help="of RISE: 2000")
     parser.add_argument("--quick", action="store_true",
-                        help="3 repetitions, 1 second, 128 masks: to see where things stand")
+                        help="3 repetitions of 1 sample or 1 second, 64 masks: to see where things "
+                        "stand")
     parser.add_argument("--only", help="only rows whose name or kind (conv, step, rise, start, "
                         "supcon) holds one of these words, commas between")
     parser.add_argument("--lock", metavar="FILE", help="lock it while measuring")
@@ -321,9 +322,10 @@ def read_options():
     parser.add_argument("--markdown", metavar="FILE", help="write the table there, too")
     options = parser.parse_args()
     options.limn = os.path.abspath(options.limn)
-    for name, usual, quick in (("repetitions", 7, 3), ("seconds", 3, 1), ("masks", 2000, 128)):
+    for name, usual, quick in (("repetitions", 7, 3), ("seconds", 3, 1), ("masks", 2000, 64)):
         if getattr(options, name) is None:
             setattr(options, name, quick if options.quick else usual)
+    options.samples = 1 if options.quick else 3
     return options
 
 

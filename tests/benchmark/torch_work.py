@@ -23,7 +23,7 @@ CONV = r"^(?:stride=(\d+) ?)?(?:pad=(\d+) ?)?f32\[([\d,]+)\] f32\[([\d,]+)\]$"
 GRID, CHANCE = 7, 0.5  # RISE
 
 
-def measure(call, seconds, least=3):
+def measure(call, seconds, least):
     """Median time of a call, mean processor time."""
     samples, start, processor = [], time.perf_counter(), time.process_time()
     while len(samples) < least or time.perf_counter() - start < seconds:
@@ -88,12 +88,12 @@ class Conv:
         with torch.inference_mode():
             F.conv2d(x, weight, **how)
 
-    def run(self, seconds):
+    def run(self, seconds, samples):
         found = {}
         for case, ways in self.calls.items():
             for way, call in ways.items():
                 call()
-                found[f"{way} {case}"] = measure(call, seconds)
+                found[f"{way} {case}"] = measure(call, seconds, samples)
         return found
 
 
@@ -144,9 +144,9 @@ class Step:
         if update:
             self.optimizer.step()
 
-    def run(self, seconds):
+    def run(self, seconds, samples):
         self.step()
-        found = measure(self.step, seconds)
+        found = measure(self.step, seconds, samples)
         return {**found, "bytes": memory("VmHWM:") - self.held}
 
 
@@ -178,7 +178,7 @@ class Rise:
                 total += (score @ m.flatten(1)).view(size, size)
             return total / masks / CHANCE
 
-    def run(self, seconds):
+    def run(self, seconds, samples):
         masks = self.job["masks"] if seconds else 2 * self.job["batch"]  # 0: a first try
         found = measure(lambda: self.explain(masks, self.job["batch"]), 0, 1)
         for key in found:
@@ -192,7 +192,8 @@ def main():
     work = {"conv": Conv, "step": Step, "rise": Rise}[job["kind"]](job)
     print("ready", flush=True)
     for line in sys.stdin:
-        print(json.dumps(work.run(float(line))), flush=True)
+        seconds, samples = line.split()
+        print(json.dumps(work.run(float(seconds), int(samples))), flush=True)
 
 
 main()
