@@ -49,7 +49,7 @@ int conv2d_meets(int data, int o, int tap, int stride, int pad, int dilation, in
 }
 
 __kernel void conv2d_depthwise(__global const float *restrict from,
-                               __global const float *restrict f, __global float *restrict to,
+                               __global const float *restrict f, __global float *to,
                                __global const float *restrict norm,
                                __global const float *restrict residual, int steps, int data,
                                int run, int N, int C, int IH, int IW, int OH, int OW, int R, int S,
@@ -78,7 +78,7 @@ __kernel void conv2d_depthwise(__global const float *restrict from,
             lanes sum = vload16(0, f + c);
             for (int i = 0; i < count; i++)
                 sum = fma(load_lanes(from + at[i] + c, C - c), vload16(0, f + tap[i] + c), sum);
-            sum = finish_lanes(sum, steps, norm, C, c, residual + pixel + c, C - c);
+            sum = finish_lanes(sum, steps, norm, C, c, residual, to, pixel + c, C - c);
             store_lanes(sum, to + pixel + c, C - c);
         }
     }

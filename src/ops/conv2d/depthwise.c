@@ -82,7 +82,7 @@ static limn_status run_rows(const conv2d_call *call, bool data)
     const int run = s->groups < MOST_RUN ? s->groups : MOST_RUN;
     const int rows = data ? s->h.in : s->h.out, columns = data ? s->w.in : s->w.out;
     limn_arg args[3 + CONV2D_EPILOGUE_ARGS + 16] = {limn_in(data ? call->dy : call->x),
-                                                    limn_in(packed), limn_out(call->result)};
+                                                    limn_in(packed), conv2d_result_arg(call)};
     conv2d_epilogue_args(call, args + 3);
     const int values[16] = {data,
                             run,
