@@ -25,9 +25,9 @@
 #define FLIP 4
 #define JITTER 5
 #define GREY 6
-#define ORDER 7
-#define FACTOR 8 /* four: brightness, contrast, saturation, hue */
-#define CHOICES 12
+#define ORDER 7   /* four: which jitter comes first, second, ... */
+#define FACTOR 11 /* four: brightness, contrast, saturation, hue */
+#define CHOICES 15
 
 #define CONTRAST 1
 
@@ -39,6 +39,20 @@ int2 contrastive_augment_sides(int h, int w, float scale_min, float area, float 
     const float aspect = exp(low + (high - low) * ratio);
     const int width = (int)rint(sqrt(pixels * aspect)), height = (int)rint(sqrt(pixels / aspect));
     return width > 0 && width <= w && height > 0 && height <= h ? (int2)(height, width) : (int2)(0);
+}
+
+/* The permutation of 0..3 that `code` of 0..23 stands for, in the order of the alphabet. */
+void contrastive_augment_order(int code, __global float *order)
+{
+    int left[4] = {0, 1, 2, 3}, step = 6;
+    for (int k = 0; k < 4; k++) {
+        const int at = code / step;
+        order[k] = left[at];
+        code %= step;
+        step /= k < 3 ? 3 - k : 1;
+        for (int l = at; l < 3; l++)
+            left[l] = left[l + 1];
+    }
 }
 
 /* One work-item: the choices of one image.  strength: brightness, contrast, saturation, hue. */
@@ -80,7 +94,7 @@ __kernel void contrastive_augment_draw(int n, int h, int w, ulong seed, ulong ep
     choice[FLIP] = limn_uniform(draw.x) < flip;
     choice[JITTER] = limn_uniform(draw.y) < jitter;
     choice[GREY] = limn_uniform(draw.z) < grey;
-    choice[ORDER] = mul_hi(draw.w, 24u);
+    contrastive_augment_order(mul_hi(draw.w, 24u), choice + ORDER);
     choice[FACTOR] = 1.0f + brightness * (2.0f * limn_uniform(factor.x) - 1.0f);
     choice[FACTOR + 1] = 1.0f + contrast * (2.0f * limn_uniform(factor.y) - 1.0f);
     choice[FACTOR + 2] = 1.0f + saturation * (2.0f * limn_uniform(factor.z) - 1.0f);
@@ -128,14 +142,9 @@ float3 contrastive_augment_hue(float3 p, float turn)
 float3 contrastive_augment_jitter(float3 p, int channels, __global const float *choice,
                                   bool after, float mean)
 {
-    int left[4] = {0, 1, 2, 3}, code = (int)choice[ORDER], step = 6;
     bool reached = false;
     for (int k = 0; k < 4; k++) {
-        const int at = code / step, which = left[at];
-        code %= step;
-        step /= k < 3 ? 3 - k : 1;
-        for (int l = at; l < 3; l++)
-            left[l] = left[l + 1];
+        const int which = (int)choice[ORDER + k];
         reached = reached || which == CONTRAST;
         if (reached != after || (channels == 1 && which > CONTRAST))
             continue;

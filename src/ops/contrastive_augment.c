@@ -28,10 +28,10 @@ static const limn_param_spec specs[] = {
 };
 
 /* The kernels' CHOICES, and the numbers of the draws. */
-enum { CHOICES = 12, SUBS_PER_VIEW = 16, TRIES = 10 };
+enum { CHOICES = 15, SUBS_PER_VIEW = 16, TRIES = 10 };
 enum { BRIGHTNESS, CONTRAST, SATURATION, HUE };
 
-/* Scratch: choices [N][12], sums of rows [N][H], means [N]. */
+/* Scratch: choices [N][15], sums of rows [N][H], means [N]. */
 static limn_status plan(limn_device *device, const void *params, const limn_desc *in, int in_count,
                         limn_op_plan *p)
 {

@@ -46,12 +46,14 @@ static limn_status forward(const limn_op_run *r)
 {
     const settings *q = r->params;
     const int64_t *d = r->in[0]->desc.dim;
-    const limn_grid grid = {{(size_t)(d[1] * d[2]), (size_t)d[0], 1}, {0, 0, 0}};
+    const int64_t span = limn_device_get_limits(r->device)->is_cpu && d[2] > 0 ? d[2] : 1;
+    const limn_grid grid = {{(size_t)(d[1] * (d[2] / span)), (size_t)d[0], 1}, {0, 0, 0}};
     return LIMN_LAUNCH(r->device, "crop_flip_forward", "", grid, limn_int(d[0]), limn_int(d[1]),
                        limn_int(d[2]), limn_int(d[3]), limn_ulong(q->seed),
                        limn_ulong((uint64_t)q->epoch), limn_uint((uint32_t)q->view * SUBS_PER_VIEW),
-                       limn_int(q->pad), limn_float(q->flip), limn_in(r->in[0]->buffer),
-                       limn_in(r->in[1]->buffer), limn_out(r->out[0]->buffer));
+                       limn_int(q->pad), limn_float(q->flip), limn_int(span),
+                       limn_in(r->in[0]->buffer), limn_in(r->in[1]->buffer),
+                       limn_out(r->out[0]->buffer));
 }
 
 /* Uniform in 0..2 pad. */
