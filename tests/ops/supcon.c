@@ -25,6 +25,42 @@ static const limn_op_case cases[] = {
     {"impl=3 scale=-0.5", 2, {LIMN_F2(37, 20), LABELS(37)}, false},
 };
 
+/* 65,536 embeddings of 128: what every form asks for is at most three times their size and some
+ * rows, and grows with the batch, not with its square. */
+static int memory_is_linear(limn_device *device)
+{
+    const limn_op *op = limn_op_find("supcon");
+    int wrong = 0;
+    for (int impl = 1; impl <= 3; impl++) {
+        size_t bytes[2] = {0};
+        limn_status status = LIMN_OK;
+        for (int i = 0; i < 2 && status == LIMN_OK; i++) {
+            const limn_desc in[] = {LIMN_F2(32768 << i, 128), LABELS(32768 << i)};
+            char text[16];
+            int64_t params[32];
+            limn_op_plan plan;
+            snprintf(text, sizeof text, "impl=%d", impl);
+            if (op->params_size > sizeof params)
+                return 1;
+            status = limn_op_parse(limn_device_context(device), op, text, params);
+            if (status == LIMN_OK)
+                status = limn_op_make_plan(device, op, params, in, 2, &plan);
+            if (status != LIMN_OK)
+                break;
+            bytes[i] = plan.forward_scratch + plan.backward_scratch;
+            for (int s = 0; s < plan.saved_count; s++)
+                bytes[i] += limn_desc_bytes(&plan.saved[s]);
+        }
+        const size_t row = (128 * 3 + 8) * sizeof(float);
+        if (status != LIMN_OK || bytes[1] > 65536 * row || bytes[1] > 2 * bytes[0] + 4096) {
+            printf("  supcon impl=%d: %zu bytes for 32768 rows, %zu for 65536\n", impl, bytes[0],
+                   bytes[1]);
+            wrong++;
+        }
+    }
+    return wrong;
+}
+
 /* PyTorch in double precision: masked similarities, logsumexp, mean over anchors with positives.
  * Embeddings: sin(1 + 5 i + 2 k^2), rows of length one. */
 static int known_answers(limn_device *device)
@@ -64,7 +100,7 @@ static int known_answers(limn_device *device)
             wrong += limn_expect(device, "supcon", params, 2, in, values, &known[i].loss,
                                  2e-6 * (1 + known[i].loss));
         }
-    return wrong;
+    return wrong + memory_is_linear(device);
 }
 
 const limn_op_test limn_test_supcon = {
