@@ -3,7 +3,8 @@
  *   x [N][P][C]      y [N][C]
  *
  * Forward: global size (ceil(C / V), N), one work-item: V channels of one image, in eight sums of
- * fixed order.  Backward: one work-item, one element.
+ * fixed order.  Backward: global size (ceil(C / V), N * ceil(P / run)), one work-item: V channels of
+ * `run` pixels.
  */
 #include "common/lanes.h"
 
@@ -29,10 +30,15 @@ __kernel void global_avg_pool_forward(int N, int P, int C, __global const float 
     store_lanes(total / (float)P, y + (size_t)n * C + c, valid);
 }
 
-__kernel void global_avg_pool_backward(long count, int P, int C, __global const float *restrict dy,
+__kernel void global_avg_pool_backward(int N, int P, int C, int run,
+                                       __global const float *restrict dy,
                                        __global float *restrict dx)
 {
-    const long i = get_global_id(0);
-    if (i < count)
-        dx[i] = dy[i / C / P * C + i % C] / (float)P;
+    const int c = (int)get_global_id(0) * V, part = get_global_id(1), valid = C - c;
+    const int parts = (P + run - 1) / run, n = part / parts, first = part % parts * run;
+    if (c >= C || n >= N)
+        return;
+    const lanes share = load_lanes(dy + (size_t)n * C + c, valid) / (float)P;
+    for (int p = first; p < min(first + run, P); p++)
+        store_lanes(share, dx + ((size_t)n * P + p) * C + c, valid);
 }

@@ -2,6 +2,8 @@
 #include "ops/op.h"
 #include "ops/shape.h"
 
+enum { BACKWARD_RUN = 64 }; /* pixels that one work-item of a CPU device writes */
+
 static limn_status plan(limn_device *device, const void *params, const limn_desc *in, int in_count,
                         limn_op_plan *p)
 {
@@ -29,11 +31,12 @@ static limn_status forward(const limn_op_run *r)
 
 static limn_status backward(const limn_op_run *r)
 {
-    const int64_t *dim = r->in[0]->desc.dim, count = limn_desc_count(&r->in[0]->desc);
+    const int64_t *dim = r->in[0]->desc.dim, pixels = dim[1] * dim[2];
+    const int64_t run = limn_lanes(r->device) > 1 ? BACKWARD_RUN : 1;
     return LIMN_LAUNCH(r->device, "global_avg_pool_backward", limn_lane_defines(r->device),
-                       limn_grid_1d((size_t)count), limn_long(count), limn_int(dim[1] * dim[2]),
-                       limn_int(dim[3]), limn_in(r->grad_out[0]->buffer),
-                       limn_out(r->grad_in[0]->buffer));
+                       limn_lane_grid(r->device, dim[3], dim[0] * ((pixels + run - 1) / run)),
+                       limn_int(dim[0]), limn_int(pixels), limn_int(dim[3]), limn_int(run),
+                       limn_in(r->grad_out[0]->buffer), limn_out(r->grad_in[0]->buffer));
 }
 
 static void forward_reference(const limn_op_reference *r)
