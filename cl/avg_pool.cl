@@ -5,7 +5,8 @@
  *   x [N][H][W][C]      y [N][OH][OW][C]
  *
  * Forward: global size (ceil(C / V), N * OH * OW), one work-item: V channels of one pixel.
- * Backward: (ceil(C / V), N * H * ceil(W / run)), V channels of `run` pixels of a row.  Backward gathers from the windows that cover the pixel.
+ * Backward: (ceil(C / span), N * H * ceil(W / run)), `span` channels of `run` pixels, each from the
+ * windows that cover it.
  */
 #include "common/lanes.h"
 
@@ -35,25 +36,28 @@ __kernel void avg_pool_forward(int N, int H, int W, int C, int OH, int OW, int k
 }
 
 __kernel void avg_pool_backward(int N, int H, int W, int C, int OH, int OW, int kernel_size,
-                                int stride, int pad, int run, int include,
+                                int stride, int pad, int run, int span, int include,
                                 __global const float *restrict dy, __global float *restrict dx)
 {
-    const int c = (int)get_global_id(0) * V, part = get_global_id(1), valid = C - c;
+    const int c_first = (int)get_global_id(0) * span, part = get_global_id(1);
     const int parts = (W + run - 1) / run, row = part / parts, n = row / H, h = row % H;
-    if (c >= C || n >= N)
+    if (c_first >= C || n >= N)
         return;
+    const int c_end = min(c_first + span, C);
     /* the windows with oh * stride <= h + pad < oh * stride + kernel */
     const int first_h = max(h + pad - kernel_size + stride, 0) / stride;
     const int last_h = min((h + pad) / stride, OH - 1), w_end = min((part % parts + 1) * run, W);
     for (int w = part % parts * run; w < w_end; w++) {
         const int first_w = max(w + pad - kernel_size + stride, 0) / stride;
         const int last_w = min((w + pad) / stride, OW - 1);
-        lanes sum = 0.0f;
-        for (int oh = first_h; oh <= last_h; oh++)
-            for (int ow = first_w; ow <= last_w; ow++)
-                sum += load_lanes(dy + (((size_t)n * OH + oh) * OW + ow) * C + c, valid) /
-                       window_share(oh * stride - pad, ow * stride - pad, H, W, kernel_size,
-                                    include);
-        store_lanes(sum, dx + ((size_t)row * W + w) * C + c, valid);
+        for (int c = c_first; c < c_end; c += V) {
+            lanes sum = 0.0f;
+            for (int oh = first_h; oh <= last_h; oh++)
+                for (int ow = first_w; ow <= last_w; ow++)
+                    sum += load_lanes(dy + (((size_t)n * OH + oh) * OW + ow) * C + c, C - c) /
+                           window_share(oh * stride - pad, ow * stride - pad, H, W, kernel_size,
+                                        include);
+            store_lanes(sum, dx + ((size_t)row * W + w) * C + c, C - c);
+        }
     }
 }

@@ -6,8 +6,8 @@
  *   at  [N][OH][OW][C]    where the maximum was found: h * W + w; the first of equal ones
  *
  * Forward: global size (ceil(C / V), N * OH * OW), one work-item: V channels of one pixel.
- * Backward: (ceil(C / V), N * H * ceil(W / run)), V channels of `run` pixels of a row.  Backward gathers: each pixel of x visits the windows that
- * cover it, in order, so nothing is added by two work-items.
+ * Backward: (ceil(C / span), N * H * ceil(W / run)), `span` channels of `run` pixels.  It gathers:
+ * each pixel of x visits the windows that cover it, in order, so nothing is added by two work-items.
  */
 #include "common/lanes.h"
 
@@ -35,27 +35,31 @@ __kernel void max_pool_forward(int N, int H, int W, int C, int OH, int OW, int k
 }
 
 __kernel void max_pool_backward(int N, int H, int W, int C, int OH, int OW, int kernel_size,
-                                int stride, int pad, int run, __global const int *restrict at,
-                                __global const float *restrict dy, __global float *restrict dx)
+                                int stride, int pad, int run, int span,
+                                __global const int *restrict at, __global const float *restrict dy,
+                                __global float *restrict dx)
 {
-    const int c = (int)get_global_id(0) * V, part = get_global_id(1), valid = C - c;
+    const int c_first = (int)get_global_id(0) * span, part = get_global_id(1);
     const int parts = (W + run - 1) / run, row = part / parts, n = row / H, h = row % H;
-    if (c >= C || n >= N)
+    if (c_first >= C || n >= N)
         return;
+    const int c_end = min(c_first + span, C);
     /* the windows with oh * stride <= h + pad < oh * stride + kernel */
     const int first_h = max(h + pad - kernel_size + stride, 0) / stride;
     const int last_h = min((h + pad) / stride, OH - 1), w_end = min((part % parts + 1) * run, W);
     for (int w = part % parts * run; w < w_end; w++) {
         const int first_w = max(w + pad - kernel_size + stride, 0) / stride;
         const int last_w = min((w + pad) / stride, OW - 1);
-        lanes sum = 0.0f;
-        for (int oh = first_h; oh <= last_h; oh++)
-            for (int ow = first_w; ow <= last_w; ow++) {
-                const size_t i = (((size_t)n * OH + oh) * OW + ow) * C + c;
-                const lanes value = load_lanes(dy + i, valid);
-                const int_lanes mine = load_int_lanes(at + i, valid) == h * W + w;
-                sum += choose_lanes(mine, value, (lanes)(0.0f));
-            }
-        store_lanes(sum, dx + ((size_t)row * W + w) * C + c, valid);
+        for (int c = c_first; c < c_end; c += V) {
+            lanes sum = 0.0f;
+            for (int oh = first_h; oh <= last_h; oh++)
+                for (int ow = first_w; ow <= last_w; ow++) {
+                    const size_t i = (((size_t)n * OH + oh) * OW + ow) * C + c;
+                    const lanes value = load_lanes(dy + i, C - c);
+                    const int_lanes mine = load_int_lanes(at + i, C - c) == h * W + w;
+                    sum += choose_lanes(mine, value, (lanes)(0.0f));
+                }
+            store_lanes(sum, dx + ((size_t)row * W + w) * C + c, C - c);
+        }
     }
 }

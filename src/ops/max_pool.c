@@ -41,13 +41,12 @@ static limn_status forward(const limn_op_run *r)
 static limn_status backward(const limn_op_run *r)
 {
     const limn_pool_shape s = limn_pool_shape_of(r->params, &r->in[0]->desc);
-    const int64_t run = limn_lanes(r->device) > 1 ? s.w : 1; /* a row, or one pixel */
-    return LIMN_LAUNCH(r->device, "max_pool_backward", limn_lane_defines(r->device),
-                       limn_lane_grid(r->device, s.c, s.n * s.h * (s.w / run)), limn_int(s.n),
-                       limn_int(s.h), limn_int(s.w), limn_int(s.c), limn_int(s.oh), limn_int(s.ow),
-                       limn_int(s.kernel), limn_int(s.stride), limn_int(s.pad), limn_int(run),
-                       limn_in(r->saved[0]->buffer), limn_in(r->grad_out[0]->buffer),
-                       limn_out(r->grad_in[0]->buffer));
+    const limn_pool_part part = limn_pool_part_of(r->device, &s);
+    return LIMN_LAUNCH(r->device, "max_pool_backward", limn_lane_defines(r->device), part.grid,
+                       limn_int(s.n), limn_int(s.h), limn_int(s.w), limn_int(s.c), limn_int(s.oh),
+                       limn_int(s.ow), limn_int(s.kernel), limn_int(s.stride), limn_int(s.pad),
+                       limn_int(part.run), limn_int(part.span), limn_in(r->saved[0]->buffer),
+                       limn_in(r->grad_out[0]->buffer), limn_out(r->grad_in[0]->buffer));
 }
 
 /* Value and place of the first maximum of the window at output (oh, ow). */

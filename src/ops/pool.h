@@ -28,6 +28,22 @@ static inline limn_pool_shape limn_pool_shape_of(const limn_pool_params *q, cons
     return s;
 }
 
+/** What one work-item of backward does: `run` pixels of a row of x, `span` channels of each. */
+typedef struct limn_pool_part {
+    int64_t run, span;
+    limn_grid grid;
+} limn_pool_part;
+
+static inline limn_pool_part limn_pool_part_of(const limn_device *device, const limn_pool_shape *s)
+{
+    enum { MOST_SPAN = 256 }; /* a multiple of 16 */
+    if (limn_lanes(device) == 1)
+        return (limn_pool_part){1, 1, limn_lane_grid(device, s->c, s->n * s->h * s->w)};
+    const int64_t span = s->c < MOST_SPAN ? s->c : MOST_SPAN;
+    return (limn_pool_part){
+        s->w, span, {{(size_t)((s->c + span - 1) / span), (size_t)(s->n * s->h), 1}, {1, 1, 1}}};
+}
+
 /** Checks the input and fills what both poolings plan alike; the caller adds what it saves. */
 static inline limn_status limn_pool_plan(limn_device *device, const char *op,
                                          const limn_pool_params *q, const limn_desc *in,

@@ -8,6 +8,7 @@ static const limn_op_case cases[] = {
     {"kernel=2 stride=3", 1, {LIMN_F4(2, 9, 8, 65)}, false},
     {"kernel=4 stride=1 pad=2", 1, {LIMN_F4(1, 7, 5, 16)}, false},
     {"kernel=1 stride=2", 1, {LIMN_F4(3, 5, 5, 2)}, false},
+    {"kernel=3 stride=2 pad=1", 1, {LIMN_F4(1, 4, 3, 530)}, false}, /* spans of channels */
 };
 
 /* All negative: a pad of 0 instead of -infinity would show. */
