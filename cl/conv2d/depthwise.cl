@@ -11,9 +11,9 @@
  *
  * conv2d_depthwise_pack: global size (CP / 16).  One work-item: all of f for 16 channels.
  * conv2d_depthwise: forward, or with `data` 1 the gradient of the input, whose `from` is dy.
- * Global size (ceil(C / run), N * rows of the result).  One work-item: `run` channels of one row; for each
- * pixel it lists the taps that meet the source, then sums them for 16 channels at a time.  What
- * follows forward's sum: common/epilogue.h.
+ * Global size (ceil(C / run), N * rows of the result).  One work-item: `run` channels of one row;
+ * for each pixel it lists the taps that meet the source, then sums them for 16 channels at a time.
+ * What follows forward's sum: common/epilogue.h.
  * conv2d_depthwise_filter: global size (CP / 16, slices).  One work-item: 16 channels, all taps, of
  * `slice_rows` rows.  conv2d_depthwise_sum: global size (CP / 16); adds the slices in order.
  */
@@ -21,6 +21,7 @@
 #include "common/epilogue.h"
 
 #define MOST_TAPS 64
+#define WIDE 4 /* pixels summed side by side, where all taps lie inside */
 
 __kernel void conv2d_depthwise_pack(__global const float *restrict w,
                                     __global const float *restrict bias, __global float *restrict f,
@@ -60,7 +61,10 @@ __kernel void conv2d_depthwise(__global const float *restrict from,
     if (c_first >= C || row >= N * OH)
         return;
     const int c_end = min(c_first + run, C), CP = (C + 15) / 16 * 16, n = row / OH;
-    for (int w = 0; w < OW; w++) {
+    /* how far the source moves with the result; forward always, else where the stride is 1 */
+    const size_t step = data ? C : (size_t)w_stride * C;
+    const int moves = !data || w_stride == 1, last = S - 1;
+    for (int w = 0, width; w < OW; w += width) {
         size_t at[MOST_TAPS];
         int tap[MOST_TAPS], count = 0;
         for (int r = 0; r < R; r++) {
@@ -74,12 +78,40 @@ __kernel void conv2d_depthwise(__global const float *restrict from,
             }
         }
         const size_t pixel = ((size_t)row * OW + w) * C;
+        /* the outer taps of the first and the last pixel lie inside: so do all between them */
+        width = moves && w + WIDE <= OW &&
+                        conv2d_meets(data, w, 0, w_stride, w_pad, w_dilation, IW) >= 0 &&
+                        conv2d_meets(data, w, last, w_stride, w_pad, w_dilation, IW) >= 0 &&
+                        conv2d_meets(data, w + WIDE - 1, 0, w_stride, w_pad, w_dilation, IW) >= 0 &&
+                        conv2d_meets(data, w + WIDE - 1, last, w_stride, w_pad, w_dilation, IW) >= 0
+                    ? WIDE
+                    : 1;
         for (int c = c_first; c < c_end; c += 16) {
-            lanes sum = vload16(0, f + c);
-            for (int i = 0; i < count; i++)
-                sum = fma(load_lanes(from + at[i] + c, C - c), vload16(0, f + tap[i] + c), sum);
-            sum = finish_lanes(sum, steps, norm, C, c, residual, to, pixel + c, C - c);
-            store_lanes(sum, to + pixel + c, C - c);
+            const int valid = C - c;
+            lanes sum[WIDE];
+#pragma unroll
+            for (int j = 0; j < WIDE; j++)
+                sum[j] = vload16(0, f + c);
+            if (width == WIDE) {
+                for (int i = 0; i < count; i++) {
+                    const lanes filter = vload16(0, f + tap[i] + c);
+#pragma unroll
+                    for (int j = 0; j < WIDE; j++)
+                        sum[j] = fma(load_lanes(from + at[i] + j * step + c, valid), filter,
+                                     sum[j]);
+                }
+            } else {
+                for (int i = 0; i < count; i++)
+                    sum[0] = fma(load_lanes(from + at[i] + c, valid), vload16(0, f + tap[i] + c),
+                                 sum[0]);
+            }
+#pragma unroll
+            for (int j = 0; j < WIDE; j++)
+                if (j < width) {
+                    const size_t here = pixel + j * (size_t)C + c;
+                    sum[j] = finish_lanes(sum[j], steps, norm, C, c, residual, to, here, valid);
+                    store_lanes(sum[j], to + here, valid);
+                }
         }
     }
 }

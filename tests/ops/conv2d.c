@@ -79,6 +79,7 @@ static const limn_op_case cases[] = {
     /* depthwise: ragged channels, more than a work-item's run, several slices, any step */
     CONV_BIAS("impl=3 groups=19 pad=1", 3, 30, 9, 19, 19, 1, 3, 3),
     CONV("impl=3 groups=32 stride=2 pad=1", 2, 9, 8, 32, 32, 1, 3, 3),
+    CONV("impl=3 groups=17 stride_w=2 pad=1", 1, 4, 23, 17, 17, 1, 3, 3),
     CONV("impl=3 groups=530 pad=1", 1, 3, 4, 530, 530, 1, 2, 3),
     CONV_BIAS("impl=3 groups=3 stride=3 stride_w=1 dilation=2 dilation_w=3 pad=4 pad_w=2", 2, 11,
               10, 3, 3, 1, 5, 2),
