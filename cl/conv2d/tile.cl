@@ -28,6 +28,7 @@
 #define V 16
 #include "common/soon.h"
 #include "common/epilogue.h"
+#include "common/stream.h"
 
 #ifndef MR
 #define MR 6 /* pixels of a tile */
@@ -36,24 +37,6 @@
 #define NV 4 /* float16 vectors of a tile: MR * NV accumulators */
 #endif
 #define KB (16 * NV)
-
-/* As store_lanes; with `stream` a whole aligned vector, written around the caches where the compiler
- * can say so. */
-void conv2d_store(lanes v, int stream, __global float *to, int valid)
-{
-#ifdef __has_builtin
-#if __has_builtin(__builtin_nontemporal_store)
-#define HAS_STREAM
-#endif
-#endif
-#ifdef HAS_STREAM
-    if (stream) {
-        __builtin_nontemporal_store(v, (__global float16 *)to);
-        return;
-    }
-#endif
-    store_lanes(v, to, valid);
-}
 
 /* The pixel after (n, qh, qw). */
 void conv2d_next(int major, int N, int QH, int QW, int *n, int *qh, int *qw)
@@ -152,7 +135,7 @@ __kernel void conv2d_tile(__global const float *restrict x, __global const float
                     const size_t at = to[i] + k;
                     const lanes v =
                         finish_lanes(acc[i][j], steps, norm, y_channels, k, residual, y, at, valid);
-                    conv2d_store(v, stream, y + at, valid);
+                    stream_lanes(v, stream, y + at, valid);
                 }
     }
 }

@@ -24,9 +24,11 @@
  * conv2d_winograd: all steps for T tiles at a time, panel after panel, so that v and m stay in one
  *   core's cache.  Global size (groups); group g takes tiles g * T.., (g + groups) * T..; its v and
  *   m (of one panel) begin `slot` vectors after those of group g - 1.
- * Local size 1 throughout.
+ * Local size 1 throughout.  stream 1: y is too large for the caches and is written around them; only
+ * where all output channels are whole vectors.
  */
 #include "common/epilogue.h"
+#include "common/stream.h"
 #include "common/winograd.h"
 
 #ifndef MR
@@ -117,7 +119,8 @@ void winograd_multiply(__global const float *restrict a, __global const float *r
 void winograd_store(__global const float *restrict m, __global const float *restrict bias,
                     __global float *restrict y, __global const float *restrict norm,
                     __global const float *restrict residual, int steps, int plane, int T, int row,
-                    int t, int TH, int TW, int H, int W, int channels, int first, int blocks)
+                    int t, int TH, int TW, int H, int W, int channels, int first, int blocks,
+                    int stream)
 {
     const int top = t / TW % TH * 4, left = t % TW * 4;
     const size_t tile = ((size_t)(t / (TW * TH)) * H * W + top * W + left) * channels;
@@ -145,9 +148,9 @@ void winograd_store(__global const float *restrict m, __global const float *rest
             for (int j = 0; j < 4; j++)
                 if (top + i < H && left + j < W) {
                     const size_t at = tile + (size_t)(i * W + j) * channels + k0;
-                    store_lanes(finish_lanes(o[j] + start, steps, norm, channels, k0,
-                                             residual, y, at, valid),
-                                y + at, valid);
+                    stream_lanes(finish_lanes(o[j] + start, steps, norm, channels, k0, residual, y,
+                                              at, valid),
+                                 stream, y + at, valid);
                 }
         }
     }
@@ -184,12 +187,12 @@ __kernel void conv2d_winograd_output(__global const float *u, __global const flo
                                      __global const float *restrict norm,
                                      __global const float *restrict residual, int steps, int zeros,
                                      int m_at, int m_plane, int first, int tiles, int T, int TH,
-                                     int TW, int H, int W, int channels)
+                                     int TW, int H, int W, int channels, int stream)
 {
     const int row = get_global_id(0);
     if (row < tiles)
         winograd_store(work + (size_t)m_at * 16, u + zeros * 16, y, norm, residual, steps, m_plane,
-                       T, row, first + row, TH, TW, H, W, channels, 0, (channels + 15) / 16);
+                       T, row, first + row, TH, TW, H, W, channels, 0, (channels + 15) / 16, stream);
 }
 
 __kernel void conv2d_winograd(__global const float *restrict x, __global const float *u,
@@ -198,7 +201,7 @@ __kernel void conv2d_winograd(__global const float *restrict x, __global const f
                               __global const float *restrict residual, int steps, int slot,
                               int zeros, int u_at, int u_plane, int v_at, int v_plane, int m_plane, int tiles, int T,
                               int TH, int TW, int IH, int IW, int depth, int h_pad, int w_pad,
-                              int OH, int OW, int width, int panels)
+                              int OH, int OW, int width, int panels, int stream)
 {
     const int blocks = (depth + 15) / 16;
     __global float *v = work + (v_at + get_global_id(0) * slot) * 16;
@@ -221,7 +224,7 @@ __kernel void conv2d_winograd(__global const float *restrict x, __global const f
             }
             for (int row = 0; row < rows; row++)
                 winograd_store(m, u + zeros * 16, y, norm, residual, steps, m_plane, T, row,
-                               first + row, TH, TW, OH, OW, width, panel * NV, NV);
+                               first + row, TH, TW, OH, OW, width, panel * NV, NV, stream);
         }
     }
 }

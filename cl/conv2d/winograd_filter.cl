@@ -10,11 +10,13 @@
  *
  * conv2d_winograd_gradient  global (tiles): one tile of dy, all its channels
  * conv2d_winograd_sums      global (depth / MC, blocks of filters / NV, 36): MC channels of x times
- *                           16 * NV filters in registers; adds to `sums` where add is not 0
+ *                           16 * NV filters in registers; adds to `sums` where add is not 0,
+ *                           writes around the caches where stream is not 0
  * conv2d_winograd_unpack    global (depth / 16, blocks of filters): 16 filters of 16 channels
  * All with local size 1.
  */
 #include "common/lanes.h"
+#include "common/stream.h"
 #include "common/winograd.h"
 
 #ifndef MC
@@ -61,7 +63,7 @@ __kernel void conv2d_winograd_gradient(__global const float *restrict dy,
 
 __kernel void conv2d_winograd_sums(__global float *work, int v_at, int v_plane, int g_at,
                                    int g_plane, int sums_at, int sums_plane, int add, int tiles,
-                                   int T, int depth, int blocks)
+                                   int T, int depth, int blocks, int stream)
 {
     const int c0 = (int)get_global_id(0) * MC, block = (int)get_global_id(1) * NV;
     const int i36 = get_global_id(2);
@@ -97,7 +99,7 @@ __kernel void conv2d_winograd_sums(__global float *work, int v_at, int v_plane, 
     for (int i = 0; i < MC; i++)
 #pragma unroll
         for (int j = 0; j < NV; j++)
-            vstore16(acc[i][j], (size_t)j * depth + i, sum);
+            stream_lanes(acc[i][j], stream, sum + ((size_t)j * depth + i) * 16, 16);
 }
 
 __kernel void conv2d_winograd_unpack(__global const float *restrict work, __global float *restrict dw,

@@ -8,15 +8,18 @@
  * gradient of the input (turned not 0) they change places, w is [rows][width][9], and each filter is
  * turned by half a circle.  Rows past `rows` and lanes past `width` are 0.
  *
+ * stream 1: u is too large for the caches and is written around them.
+ *
  * Launch: global size (depth / 16, vectors), local size 1.  One work-item: 16 rows of one vector
  * of output channels, read as runs of neighbouring filters.
  */
+#include "common/stream.h"
 #include "common/winograd.h"
 
 __kernel void conv2d_winograd_pack(__global const float *restrict w,
                                    __global const float *restrict bias, __global float *restrict u,
                                    int has_bias, int zeros, int u_plane, int vectors, int rows,
-                                   int width, int turned)
+                                   int width, int turned, int stream)
 {
     const int block = get_global_id(0), vector = get_global_id(1), depth = (rows + 15) / 16 * 16;
     if (16 * block >= depth || vector >= vectors)
@@ -52,7 +55,7 @@ __kernel void conv2d_winograd_pack(__global const float *restrict w,
             float16 o[6];
             winograd_filter(g, o);
             for (int s = 0; s < 6; s++)
-                vstore16(o[s], (size_t)(6 * i + s) * u_plane + row, to);
+                stream_lanes(o[s], stream, to + ((size_t)(6 * i + s) * u_plane + row) * 16, 16);
         }
     }
 }

@@ -21,7 +21,9 @@ typedef struct limn_op_test {
     const char *op;
     double tolerance; /**< largest error over largest reference value, forward */
     double backward_tolerance;
-    const char *reason;     /**< why these tolerances */
+    const char *reason; /**< why these tolerances */
+    /** Times the tolerances, for a case of a form with a bound of its own; NULL: 1. */
+    double (*growth)(const limn_op_case *c);
     double difference_step; /**< of the central differences; 0: 1e-5 */
     const limn_op_case *cases;
     size_t case_count;

@@ -91,14 +91,15 @@ static int check_differences(limn_op_values *v, double step)
 
 static bool judge(const limn_op_test *test, const limn_op_case *c, const limn_op_check *seen)
 {
+    const double growth = test->growth ? test->growth(c) : 1, forward = growth * test->tolerance,
+                 backward = growth * test->backward_tolerance;
     bool good = true;
-    if (!(seen->forward_error <= test->tolerance)) {
-        printf("  forward error %.3g, allowed %.3g\n", seen->forward_error, test->tolerance);
+    if (!(seen->forward_error <= forward)) {
+        printf("  forward error %.3g, allowed %.3g\n", seen->forward_error, forward);
         good = false;
     }
-    if (seen->has_backward && !(seen->backward_error <= test->backward_tolerance)) {
-        printf("  backward error %.3g, allowed %.3g\n", seen->backward_error,
-               test->backward_tolerance);
+    if (seen->has_backward && !(seen->backward_error <= backward)) {
+        printf("  backward error %.3g, allowed %.3g\n", seen->backward_error, backward);
         good = false;
     }
     if (!c->zero_reference &&

@@ -10,7 +10,8 @@ enum {
     CACHE_BYTES = 768 * 1024, /* of a core's own cache for what passes between the steps */
     SLOT_BYTES = 512 * 1024,  /* of the same, where one group does all steps */
     SLOTS = 8,                /* groups for a core, so that a core that is held up has less to do */
-    FEWEST_TILES = 64         /* of a launch, over which a panel of filters is spread */
+    FEWEST_TILES = 64,        /* of a launch, over which a panel of filters is spread */
+    STREAM_BYTES = 16 << 20   /* of a result that no cache keeps until it is read */
 };
 
 /* How a direction is cut up.  Places and planes count vectors of LANES floats. */
@@ -54,7 +55,11 @@ static void cut_chunks(winograd_cut *c, const limn_device_limits *limits)
     const int64_t tile_bytes =
         POINTS * LANES * (int)sizeof(float) * (c->depth_blocks + c->width_blocks);
     const int64_t room = (int64_t)CACHE_BYTES * limits->compute_units / tile_bytes;
-    const int64_t fit = room > FEWEST_TILES ? room : FEWEST_TILES;
+    /* The filters are read, or their sums read and written, once for each chunk: at least half as
+     * many bytes of tiles go with them. */
+    const int64_t even = (int64_t)c->depth * c->width / (c->depth + c->width) / 2;
+    int64_t fit = room > FEWEST_TILES ? room : FEWEST_TILES;
+    fit = fit > even ? fit : even;
     const int64_t chunks = (c->tiles + fit - 1) / fit;
     c->chunk = (int)((c->tiles + chunks - 1) / chunks);
     c->rows = (c->chunk + c->mr - 1) / c->mr * c->mr;
@@ -92,6 +97,18 @@ static winograd_cut cut(const limn_device_limits *limits, const conv2d_shape *s,
     c.m_at = c.v_at + POINTS * c.v_plane;
     c.end = c.v_at + (slots ? c.slots : 1) * POINTS * (c.v_plane + c.m_plane);
     return c;
+}
+
+/* Whether the filters, or their sums, are written around the caches. */
+static bool streams_filters(const winograd_cut *c)
+{
+    return c->u_end * LANES * (int64_t)sizeof(float) >= STREAM_BYTES;
+}
+
+/* Whether the result is: only in whole vectors. */
+static bool streams_result(const conv2d_call *call, const winograd_cut *c)
+{
+    return c->width % LANES == 0 && limn_buffer_size(call->result) >= STREAM_BYTES;
 }
 
 static size_t winograd_scratch(const limn_device_limits *limits, const conv2d_shape *s,
@@ -132,7 +149,7 @@ static limn_status pack(const conv2d_call *call, const winograd_cut *c, bool dat
                        limn_in(call->bias ? call->bias : call->w), limn_out(u),
                        limn_int(call->bias != NULL), limn_int(c->depth_blocks),
                        limn_int(c->u_plane), limn_int(c->width_blocks), limn_int(c->depth),
-                       limn_int(c->width), limn_int(data));
+                       limn_int(c->width), limn_int(data), limn_int(streams_filters(c)));
 }
 
 static limn_status winograd_prepare(const conv2d_call *call)
@@ -147,15 +164,15 @@ static limn_status run_slots(const conv2d_call *call, const winograd_cut *c, con
     const limn_grid grid = {{(size_t)c->slots, 1, 1}, {1, 1, 1}};
     limn_arg after[CONV2D_EPILOGUE_ARGS];
     conv2d_epilogue_args(call, after);
-    return LIMN_LAUNCH(call->device, "conv2d_winograd", defines, grid, limn_in(x), limn_in_part(u),
-                       limn_inout(call->scratch), conv2d_result_arg(call), after[0], after[1],
-                       after[2], limn_int(POINTS * (c->v_plane + c->m_plane)),
-                       limn_int(c->depth_blocks), limn_int(c->depth_blocks + c->width_blocks),
-                       limn_int(c->u_plane), limn_int(c->v_at), limn_int(c->v_plane),
-                       limn_int(c->m_plane), limn_int(c->tiles), limn_int(c->rows), limn_int(c->th),
-                       limn_int(c->tw), limn_int(c->in_h), limn_int(c->in_w), limn_int(c->depth),
-                       limn_int(c->pad_h), limn_int(c->pad_w), limn_int(c->out_h),
-                       limn_int(c->out_w), limn_int(c->width), limn_int(c->width_blocks / c->nv));
+    return LIMN_LAUNCH(
+        call->device, "conv2d_winograd", defines, grid, limn_in(x), limn_in_part(u),
+        limn_inout(call->scratch), conv2d_result_arg(call), after[0], after[1], after[2],
+        limn_int(POINTS * (c->v_plane + c->m_plane)), limn_int(c->depth_blocks),
+        limn_int(c->depth_blocks + c->width_blocks), limn_int(c->u_plane), limn_int(c->v_at),
+        limn_int(c->v_plane), limn_int(c->m_plane), limn_int(c->tiles), limn_int(c->rows),
+        limn_int(c->th), limn_int(c->tw), limn_int(c->in_h), limn_int(c->in_w), limn_int(c->depth),
+        limn_int(c->pad_h), limn_int(c->pad_w), limn_int(c->out_h), limn_int(c->out_w),
+        limn_int(c->width), limn_int(c->width_blocks / c->nv), limn_int(streams_result(call, c)));
 }
 
 static limn_status transform_input(const conv2d_call *call, const winograd_cut *c,
@@ -192,7 +209,8 @@ static limn_status transform_output(const conv2d_call *call, const winograd_cut 
                        limn_in(call->scratch), conv2d_result_arg(call), after[0], after[1],
                        after[2], limn_int(c->depth_blocks), limn_int(c->m_at), limn_int(c->m_plane),
                        limn_int(first), limn_int(tiles), limn_int(c->rows), limn_int(c->th),
-                       limn_int(c->tw), limn_int(c->out_h), limn_int(c->out_w), limn_int(c->width));
+                       limn_int(c->tw), limn_int(c->out_h), limn_int(c->out_w), limn_int(c->width),
+                       limn_int(streams_result(call, c)));
 }
 
 static limn_status run_tiles(const conv2d_call *call, conv2d_direction direction)
@@ -240,7 +258,8 @@ static limn_status add_products(const conv2d_call *call, const winograd_cut *c, 
                        limn_inout(call->scratch), limn_int(c->v_at), limn_int(c->v_plane),
                        limn_int(c->m_at), limn_int(c->m_plane), limn_int(c->depth_blocks),
                        limn_int(c->u_plane), limn_int(add), limn_int(tiles), limn_int(c->rows),
-                       limn_int(c->depth_blocks * LANES), limn_int(c->width_blocks));
+                       limn_int(c->depth_blocks * LANES), limn_int(c->width_blocks),
+                       limn_int(streams_filters(c) && c->chunk >= c->tiles));
 }
 
 static limn_status run_filter(const conv2d_call *call)
