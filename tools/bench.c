@@ -239,6 +239,9 @@ const limn_command bench_command = {
         "medians; spread is the distance of the quartiles over the median. GB/s "
         "counts every input and output once. 'of peak' is the time that a perfect program would "
         "need, whichever of arithmetic and memory traffic takes longer, over the time measured.\n"
+        "With --profile 'of bound' is the same for an op's steps together; an algorithm that needs "
+        "less "
+        "arithmetic than the op's definition may pass 100 %.\n"
         "With --arch the growth of the process is its peak resident set during the measured steps "
         "less what it held when the model was made and all kernels were compiled.",
     .arguments = "[OP...]",

@@ -34,6 +34,7 @@ static void reset_peak(void)
 typedef struct op_time {
     const char *op;
     double seconds, launches;
+    double least; /* seconds that a perfect program would need; 0: not known */
 } op_time;
 
 static int longest_first(const void *a, const void *b)
@@ -42,7 +43,8 @@ static int longest_first(const void *a, const void *b)
     return (x->seconds < y->seconds) - (x->seconds > y->seconds);
 }
 
-static int sum_by_op(const limn_bench_step_result *r, op_time ops[BENCH_MAX_OPS])
+static int sum_by_op(const limn_bench_step_result *r, const limn_bench_peak *peak,
+                     op_time ops[BENCH_MAX_OPS])
 {
     int count = 0;
     for (size_t i = 0; i < r->kernel_count; i++) {
@@ -57,6 +59,11 @@ static int sum_by_op(const limn_bench_step_result *r, op_time ops[BENCH_MAX_OPS]
         ops[at].seconds += kernel->seconds;
         ops[at].launches += kernel->launches;
     }
+    for (size_t i = 0; i < r->work_count; i++)
+        for (int at = 0; at < count; at++)
+            if (strcmp(ops[at].op, r->works[i].op) == 0)
+                ops[at].least +=
+                    limn_bench_least_seconds(peak, r->works[i].flops, r->works[i].bytes);
     qsort(ops, (size_t)count, sizeof *ops, longest_first);
     return count;
 }
@@ -66,10 +73,13 @@ static void print_profile(const limn_bench_step_result *r, const op_time *ops, i
     double total = 0;
     for (int i = 0; i < count; i++)
         total += ops[i].seconds;
-    printf("\n%-34s %10s %9s %7s\n", "op, kernel", "ms", "launches", "share");
+    printf("\n%-34s %10s %9s %7s %8s\n", "op, kernel", "ms", "launches", "share", "of bound");
     for (int i = 0; i < count; i++) {
-        printf("%-34s %10.3f %9.0f %6.1f%%\n", ops[i].op, 1e3 * ops[i].seconds, ops[i].launches,
+        printf("%-34s %10.3f %9.0f %6.1f%%", ops[i].op, 1e3 * ops[i].seconds, ops[i].launches,
                100 * ops[i].seconds / total);
+        if (ops[i].least > 0)
+            printf(" %7.1f%%", 100 * ops[i].least / ops[i].seconds);
+        printf("\n");
         for (size_t k = 0; k < r->kernel_count; k++)
             if (strcmp(r->kernels[k].op, ops[i].op) == 0)
                 printf("  %-32s %10.3f %9.0f %6.1f%%\n", r->kernels[k].kernel,
@@ -83,8 +93,9 @@ static json_t *op_rows(const op_time *ops, int count)
 {
     json_t *rows = json_array();
     for (int i = 0; i < count; i++)
-        json_array_append_new(rows, json_pack("{ss sf sf}", "op", ops[i].op, "launches",
-                                              ops[i].launches, "seconds", ops[i].seconds));
+        json_array_append_new(rows, json_pack("{ss sf sf sf}", "op", ops[i].op, "launches",
+                                              ops[i].launches, "seconds", ops[i].seconds,
+                                              "least_seconds", ops[i].least));
     return rows;
 }
 
@@ -171,7 +182,7 @@ limn_status bench_step(bench_sheet *s, limn_device *device, json_t **out)
     if (status == LIMN_OK) {
         const limn_bench_time *time = &t.result.time;
         t.of_peak = limn_bench_least_seconds(&s->peak, t.result.flops, 0) / time->seconds;
-        t.op_count = sum_by_op(&t.result, t.ops);
+        t.op_count = sum_by_op(&t.result, &s->peak, t.ops);
         if (!s->headed)
             bench_print_peak(s);
         if (bench_prints(s))

@@ -95,6 +95,13 @@ typedef struct limn_bench_kernel {
     double seconds;  /**< in one step, from device events */
 } limn_bench_kernel;
 
+/** What one op does in one step of a network: for limn_bench_least_seconds. */
+typedef struct limn_bench_work {
+    const char *op; /**< as in limn_bench_kernel */
+    double flops;   /**< arithmetic by the op's definition; an algorithm may need less */
+    double bytes;   /**< least memory traffic; of backward for all gradients it can have */
+} limn_bench_work;
+
 typedef struct limn_bench_step_result {
     limn_bench_time time;             /**< of one step */
     double flops;                     /**< of one step, the update of the weights left out */
@@ -102,6 +109,8 @@ typedef struct limn_bench_step_result {
     uint64_t state;                   /**< parameters, running statistics, momentum */
     const limn_bench_kernel *kernels; /**< longest first; owned by the step */
     size_t kernel_count;              /**< 0 unless profiled */
+    const limn_bench_work *works;     /**< in the order in which they run; owned by the step */
+    size_t work_count;                /**< 0 unless profiled; loss and update are not among them */
 } limn_bench_step_result;
 
 typedef struct limn_bench_step limn_bench_step;

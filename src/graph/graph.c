@@ -441,3 +441,14 @@ limn_graph_cost limn_graph_get_cost(const limn_graph *g)
 {
     return g->cost;
 }
+
+bool limn_graph_work_at(const limn_graph *g, int step, limn_graph_work *out)
+{
+    if (step < 0 || step >= g->step_count)
+        return false;
+    const limn_step *s = &g->steps[step];
+    const limn_op_plan *plan = s->run.plan;
+    *out = s->backward ? (limn_graph_work){s->op->name, plan->backward_flops, plan->backward_bytes}
+                       : (limn_graph_work){s->op->name, plan->flops, plan->bytes};
+    return true;
+}

@@ -83,6 +83,15 @@ typedef struct limn_graph_cost {
 } limn_graph_cost;
 limn_graph_cost limn_graph_get_cost(const limn_graph *g);
 
+/** One step of a compiled graph, forward or backward: an op, its arithmetic and its least memory
+ *  traffic in bytes.  Of backward all gradients that the op can have are counted. */
+typedef struct limn_graph_work {
+    const char *op;
+    double flops, bytes;
+} limn_graph_work;
+/** False past the last step. */
+bool limn_graph_work_at(const limn_graph *g, int step, limn_graph_work *out);
+
 /* ---- which implementations ------------------------------------------------------------------ */
 
 /** Measures which implementation serves each op best (ops/tune.h): forward, and the gradients that

@@ -30,6 +30,8 @@ struct limn_bench_step {
     limn_bench_kernel *kernels;
     char **names; /* of the kernels */
     size_t kernel_count;
+    limn_bench_work *works;
+    size_t work_count;
 };
 
 static void free_workload(limn_bench_step *s)
@@ -222,9 +224,12 @@ static void free_kernels(limn_bench_step *s)
         limn_free(s->names[i]);
     limn_free(s->names);
     limn_free(s->kernels);
+    limn_free(s->works);
     s->names = NULL;
     s->kernels = NULL;
     s->kernel_count = 0;
+    s->works = NULL;
+    s->work_count = 0;
 }
 
 void limn_bench_step_destroy(limn_bench_step **step)
@@ -239,17 +244,35 @@ void limn_bench_step_destroy(limn_bench_step **step)
     *step = NULL;
 }
 
-/* The op whose name, longest first, begins the kernel's. */
-static const char *op_of(const char *kernel)
+/* The op, shortest name first, that a kernel, or an op which uses another's kernels, is named
+ * after. */
+static const char *op_of(const char *name)
 {
-    const char *best = "";
+    const char *best = NULL;
     for (size_t i = 0; i < limn_op_count; i++) {
-        const char *name = limn_op_table[i]->name;
-        const size_t length = strlen(name);
-        if (length > strlen(best) && strncmp(kernel, name, length) == 0 && kernel[length] == '_')
-            best = name;
+        const char *op = limn_op_table[i]->name;
+        const size_t length = strlen(op);
+        if (strncmp(name, op, length) == 0 && (name[length] == '_' || name[length] == '\0') &&
+            (!best || length < strlen(best)))
+            best = op;
     }
-    return best;
+    return best ? best : "";
+}
+
+static limn_status keep_works(limn_bench_step *s)
+{
+    limn_graph_work work;
+    size_t count = 0;
+    while (limn_graph_work_at(s->work.graph, (int)count, &work))
+        count++;
+    const limn_status status =
+        limn_alloc(s->ctx, "bench", count, sizeof *s->works, (void **)&s->works);
+    for (size_t i = 0; i < count && status == LIMN_OK; i++) {
+        limn_graph_work_at(s->work.graph, (int)i, &work);
+        s->works[s->work_count++] =
+            (limn_bench_work){.op = op_of(work.op), .flops = work.flops, .bytes = work.bytes};
+    }
+    return status;
 }
 
 static limn_status keep_times(limn_bench_step *s)
@@ -283,6 +306,8 @@ static limn_status profile(limn_bench_step *s)
         status = one_step(s);
     if (status == LIMN_OK)
         status = keep_times(s);
+    if (status == LIMN_OK)
+        status = keep_works(s);
     const limn_status ended = limn_device_timing(s->device, false);
     return status == LIMN_OK ? ended : status;
 }
@@ -317,6 +342,8 @@ limn_status limn_bench_step_run(limn_bench_step *s, const limn_bench_params *par
         status = profile(s);
     out->kernels = s->kernels;
     out->kernel_count = s->kernel_count;
+    out->works = s->works;
+    out->work_count = s->work_count;
     free_workload(s);
     return status;
 }

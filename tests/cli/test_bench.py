@@ -103,6 +103,9 @@ def check_contrastive(t):
             and "cross_entropy" not in ops, sorted(ops))
     t.check("contrastive: what was asked", (step["loss"], step["views"], step["batch"])
             == ("supcon", 2, 3), step)
+    least = {row["op"]: row["least_seconds"] for row in step["ops"]}
+    t.check("contrastive: bounds of what the graph runs, none of loss and update",
+            least["conv2d"] > 0 and least["batch_norm"] > 0 and least["sgd"] == 0, least)
     t.fails("an unknown loss", t.run("bench", "--arch", "cnn-small", "--loss", "sup", *QUICK), 2,
             "sup", "supcon")
     t.fails("two views of a loss of one", t.run("bench", "--arch", "cnn-small", "--views", "2",
