@@ -20,7 +20,7 @@
  *
  * conv2d_winograd_input, _product, _output: one step each for T tiles of the batch, v and m
  *   whole.  Global sizes (T), (T / MR, panels, 36), (tiles).  One work-item: one tile; MR tiles x
- *   KB output channels of one of the 36; one tile.
+ *   16 * NV output channels of one of the 36; one tile.
  * conv2d_winograd: all steps for T tiles at a time, panel after panel, so that v and m stay in one
  *   core's cache.  Global size (groups); group g takes tiles g * T.., (g + groups) * T..; its v and
  *   m (of one panel) begin `slot` vectors after those of group g - 1.
