@@ -10,6 +10,8 @@
  *   B[t] = coefficients of prod_{s != t} (x - s),  at infinity those of prod_s (x - s), G and A the
  * highest power alone.  P2 = p^2, Q2 = q^2.
  */
+#include "common/lanes.h"
+
 #define WINO_P 0.75f
 #define WINO_Q 1.5f
 #define WINO_P2 0.5625f
@@ -22,51 +24,51 @@
 #define WINO_NQ 0.13168724280f  /* 1 / (2 * Q2 * (Q2 - P2)) */
 
 /* v = B^T d */
-void winograd_input(const float16 d[6], float16 v[6])
+void winograd_input(const lanes d[6], lanes v[6])
 {
-    const float16 even_p = fma(d[2], (float16)(-WINO_Q2), d[4]);
-    const float16 even_q = fma(d[2], (float16)(-WINO_P2), d[4]);
-    const float16 odd_p = fma(d[1], (float16)(-WINO_Q2), d[3]);
-    const float16 odd_q = fma(d[1], (float16)(-WINO_P2), d[3]);
-    v[0] = fma(d[0], (float16)(WINO_PRODUCT), fma(d[2], (float16)(-WINO_SUM), d[4]));
-    v[1] = fma(odd_p, (float16)(WINO_P), even_p);
-    v[2] = fma(odd_p, (float16)(-WINO_P), even_p);
-    v[3] = fma(odd_q, (float16)(WINO_Q), even_q);
-    v[4] = fma(odd_q, (float16)(-WINO_Q), even_q);
-    v[5] = fma(d[1], (float16)(WINO_PRODUCT), fma(d[3], (float16)(-WINO_SUM), d[5]));
+    const lanes even_p = fma(d[2], (lanes)(-WINO_Q2), d[4]);
+    const lanes even_q = fma(d[2], (lanes)(-WINO_P2), d[4]);
+    const lanes odd_p = fma(d[1], (lanes)(-WINO_Q2), d[3]);
+    const lanes odd_q = fma(d[1], (lanes)(-WINO_P2), d[3]);
+    v[0] = fma(d[0], (lanes)(WINO_PRODUCT), fma(d[2], (lanes)(-WINO_SUM), d[4]));
+    v[1] = fma(odd_p, (lanes)(WINO_P), even_p);
+    v[2] = fma(odd_p, (lanes)(-WINO_P), even_p);
+    v[3] = fma(odd_q, (lanes)(WINO_Q), even_q);
+    v[4] = fma(odd_q, (lanes)(-WINO_Q), even_q);
+    v[5] = fma(d[1], (lanes)(WINO_PRODUCT), fma(d[3], (lanes)(-WINO_SUM), d[5]));
 }
 
 /* y = A^T m */
-void winograd_output(const float16 m[6], float16 y[4])
+void winograd_output(const lanes m[6], lanes y[4])
 {
-    const float16 even_p = m[1] + m[2], odd_p = m[1] - m[2];
-    const float16 even_q = m[3] + m[4], odd_q = m[3] - m[4];
+    const lanes even_p = m[1] + m[2], odd_p = m[1] - m[2];
+    const lanes even_q = m[3] + m[4], odd_q = m[3] - m[4];
     y[0] = m[0] + even_p + even_q;
-    y[1] = fma(odd_q, (float16)(WINO_Q), odd_p * WINO_P);
-    y[2] = fma(even_q, (float16)(WINO_Q2), even_p * WINO_P2);
-    y[3] = fma(odd_q, (float16)(WINO_Q * WINO_Q2), fma(odd_p, (float16)(WINO_P * WINO_P2), m[5]));
+    y[1] = fma(odd_q, (lanes)(WINO_Q), odd_p * WINO_P);
+    y[2] = fma(even_q, (lanes)(WINO_Q2), even_p * WINO_P2);
+    y[3] = fma(odd_q, (lanes)(WINO_Q * WINO_Q2), fma(odd_p, (lanes)(WINO_P * WINO_P2), m[5]));
 }
 
 /* u = G g */
-void winograd_filter(const float16 g[3], float16 u[6])
+void winograd_filter(const lanes g[3], lanes u[6])
 {
-    const float16 at_p = fma(g[2], (float16)(WINO_P2), g[0]) * WINO_NP;
-    const float16 at_q = fma(g[2], (float16)(WINO_Q2), g[0]) * WINO_NQ;
+    const lanes at_p = fma(g[2], (lanes)(WINO_P2), g[0]) * WINO_NP;
+    const lanes at_q = fma(g[2], (lanes)(WINO_Q2), g[0]) * WINO_NQ;
     u[0] = g[0] * WINO_N0;
-    u[1] = fma(g[1], (float16)(WINO_P * WINO_NP), at_p);
-    u[2] = fma(g[1], (float16)(-WINO_P * WINO_NP), at_p);
-    u[3] = fma(g[1], (float16)(WINO_Q * WINO_NQ), at_q);
-    u[4] = fma(g[1], (float16)(-WINO_Q * WINO_NQ), at_q);
+    u[1] = fma(g[1], (lanes)(WINO_P * WINO_NP), at_p);
+    u[2] = fma(g[1], (lanes)(-WINO_P * WINO_NP), at_p);
+    u[3] = fma(g[1], (lanes)(WINO_Q * WINO_NQ), at_q);
+    u[4] = fma(g[1], (lanes)(-WINO_Q * WINO_NQ), at_q);
     u[5] = g[2];
 }
 
 /* u = H g */
-void winograd_gradient(const float16 g[4], float16 u[6])
+void winograd_gradient(const lanes g[4], lanes u[6])
 {
-    const float16 even_p = fma(g[2], (float16)(WINO_P2), g[0]) * WINO_NP;
-    const float16 even_q = fma(g[2], (float16)(WINO_Q2), g[0]) * WINO_NQ;
-    const float16 odd_p = fma(g[3], (float16)(WINO_P2), g[1]) * (WINO_P * WINO_NP);
-    const float16 odd_q = fma(g[3], (float16)(WINO_Q2), g[1]) * (WINO_Q * WINO_NQ);
+    const lanes even_p = fma(g[2], (lanes)(WINO_P2), g[0]) * WINO_NP;
+    const lanes even_q = fma(g[2], (lanes)(WINO_Q2), g[0]) * WINO_NQ;
+    const lanes odd_p = fma(g[3], (lanes)(WINO_P2), g[1]) * (WINO_P * WINO_NP);
+    const lanes odd_q = fma(g[3], (lanes)(WINO_Q2), g[1]) * (WINO_Q * WINO_NQ);
     u[0] = g[0] * WINO_N0;
     u[1] = even_p + odd_p;
     u[2] = even_p - odd_p;
@@ -76,11 +78,11 @@ void winograd_gradient(const float16 g[4], float16 u[6])
 }
 
 /* w = C^T m */
-void winograd_taps(const float16 m[6], float16 w[3])
+void winograd_taps(const lanes m[6], lanes w[3])
 {
-    const float16 even_p = m[1] + m[2], odd_p = m[1] - m[2];
-    const float16 even_q = m[3] + m[4], odd_q = m[3] - m[4];
+    const lanes even_p = m[1] + m[2], odd_p = m[1] - m[2];
+    const lanes even_q = m[3] + m[4], odd_q = m[3] - m[4];
     w[0] = m[0] + even_p + even_q;
-    w[1] = fma(odd_q, (float16)(WINO_Q), odd_p * WINO_P);
-    w[2] = fma(even_q, (float16)(WINO_Q2), fma(even_p, (float16)(WINO_P2), m[5]));
+    w[1] = fma(odd_q, (lanes)(WINO_Q), odd_p * WINO_P);
+    w[2] = fma(even_q, (lanes)(WINO_Q2), fma(even_p, (lanes)(WINO_P2), m[5]));
 }
