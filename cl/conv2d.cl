@@ -122,7 +122,7 @@ __kernel void conv2d_bias_part(__global const float *restrict dy, __global float
     float16 sum = (float16)(0.0f);
     for (int p = slice * count; p < end; p++)
         sum += vload16(k, dy + (size_t)p * K);
-    vstore16(sum, k, part + (size_t)slice * K);
+    store16(sum, part + (size_t)slice * K + 16 * k);
 #else
     float sum = 0.0f;
     for (int p = slice * count; p < end; p++)

@@ -15,6 +15,7 @@
  *                through local memory in slices of 16.
  * linear_bias    before CLBlast adds a product: z[m, p] = bias[p] or 0; one work-item, one element.
  */
+#include "common/store.h"
 #include "common/sum.h"
 
 #ifndef DM
@@ -127,7 +128,7 @@ __kernel void linear_pack(int P, int R, __global const float *restrict b, int br
     if (p0 + KB <= P) {
 #pragma unroll
         for (int j = 0; j < NV; j++)
-            vstore16(vload16(j, from), j, to);
+            store16(vload16(j, from), to + 16 * j);
     } else {
         for (int j = 0; j < KB; j++)
             to[j] = p0 + j < P ? from[j] : 0.0f;
@@ -168,7 +169,7 @@ __kernel void linear_tile(int M, int P, int R, long offset, __global const float
 #pragma unroll
         for (int j = 0; j < NV; j++)
             if (p0 + 16 * j + 16 <= P) {
-                vstore16(acc[i][j], j, to);
+                store16(acc[i][j], to + 16 * j);
             } else {
                 float lane[16];
                 vstore16(acc[i][j], 0, lane);

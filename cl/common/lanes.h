@@ -1,6 +1,8 @@
 /* V neighbouring channels as one value: a vector on a CPU device, one float elsewhere (there the
  * neighbours are the work-items beside this one).  `valid` is how many channels are left from the
  * address on; lanes past it read 0 and are not written. */
+#include "common/store.h"
+
 #ifndef V
 #define V 16 /* 16 or 1 */
 #endif
@@ -22,7 +24,7 @@ lanes load_lanes(__global const float *from, int valid)
 void store_lanes(lanes value, __global float *to, int valid)
 {
     if (valid >= 16) {
-        vstore16(value, 0, to);
+        store16(value, to);
         return;
     }
     float part[16];
@@ -44,7 +46,7 @@ int_lanes load_int_lanes(__global const int *from, int valid)
 void store_int_lanes(int_lanes value, __global int *to, int valid)
 {
     if (valid >= 16) {
-        vstore16(value, 0, to);
+        store_int16(value, to);
         return;
     }
     int part[16];

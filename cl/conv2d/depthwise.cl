@@ -36,7 +36,7 @@ __kernel void conv2d_depthwise_pack(__global const float *restrict w,
             lane[i] = c + i >= C ? 0.0f
                       : t >= 0   ? w[(size_t)(c + i) * taps + t]
                                  : (has_bias ? bias[c + i] : 0.0f);
-        vstore16(vload16(0, lane), 0, f + (size_t)(t + 1) * CP + c);
+        store16(vload16(0, lane), f + (size_t)(t + 1) * CP + c);
     }
 }
 
@@ -153,7 +153,7 @@ __kernel void conv2d_depthwise_filter(__global const float *restrict x,
             sums[t] = sum + odd;
         }
     for (int t = 0; t < taps; t++)
-        vstore16(sums[t], 0, part + ((size_t)get_global_id(1) * taps + t) * CP + c);
+        store16(sums[t], part + ((size_t)get_global_id(1) * taps + t) * CP + c);
 }
 
 __kernel void conv2d_depthwise_sum(__global const float *restrict part, __global float *restrict dw,

@@ -16,6 +16,8 @@
  *
  * conv2d_filter_unpack puts `sums` into file order.  Global size (cg, groups * blocks).
  */
+#include "common/store.h"
+
 #ifndef MC
 #define MC 4 /* input channels of a tile; divides cg */
 #endif
@@ -94,7 +96,7 @@ __kernel void conv2d_filter(__global const float *restrict x, __global const flo
     for (int i = 0; i < MC; i++)
 #pragma unroll
         for (int j = 0; j < NV; j++)
-            vstore16(acc[i][j], j, sum + i * KB);
+            store16(acc[i][j], sum + i * KB + 16 * j);
 }
 
 __kernel void conv2d_filter_unpack(__global const float *restrict sums, __global float *restrict dw,

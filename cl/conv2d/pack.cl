@@ -17,6 +17,7 @@
  * writes 16 rows of one panel.  conv2d_pack_data: global size (KG, groups * blocks); one work-item
  * writes one depth of one panel, all taps.
  */
+#include "common/store.h"
 #include "common/transpose.h"
 
 #ifndef NV
@@ -71,7 +72,7 @@ __kernel void conv2d_pack_forward(__global const float *restrict w,
 #pragma unroll
         for (int i = 0; i < 16; i++)
             if (i < valid) {
-                vstore16(r[i], j, to + ((size_t)t * cg + c) * KB);
+                store16(r[i], to + ((size_t)t * cg + c) * KB + 16 * j);
                 t++;
                 c += t == taps;
                 t = t == taps ? 0 : t;
@@ -100,6 +101,6 @@ __kernel void conv2d_pack_data(__global const float *restrict w, __global float 
                     part[i] = 16 * j + i < count ? from[(16 * j + i) * taps + t] : 0.0f;
                 v = vload16(0, part);
             }
-            vstore16(v, j, to + (size_t)t * kg * KB);
+            store16(v, to + (size_t)t * kg * KB + 16 * j);
         }
 }

@@ -21,6 +21,7 @@
  * tap) x 16 filters at a time.  Global size (ceil(cg * R*S / 16), groups * blocks), local size 1.
  */
 #include "common/soon.h"
+#include "common/store.h"
 #include "common/transpose.h"
 
 #ifndef MC
@@ -111,7 +112,7 @@ void conv2d_slice_tile(__global const float *xg, const size_t *x_at, const float
     for (int i = 0; i < MC; i++)
 #pragma unroll
         for (int j = 0; j < NV; j++)
-            vstore16(acc[i][j], i * NV + j, to);
+            store16(acc[i][j], to + (i * NV + j) * 16);
 }
 
 __kernel void conv2d_slices(__global const float *restrict x, __global const float *restrict dy,
@@ -211,7 +212,7 @@ __kernel void conv2d_slices_sum(__global const float *restrict sums, __global fl
                 continue;
             __global float *line = to + (size_t)(16 * j + i) * columns;
             if (valid == 16) {
-                vstore16(r[i], 0, line);
+                store16(r[i], line);
             } else {
                 float lane[16];
                 vstore16(r[i], 0, lane);

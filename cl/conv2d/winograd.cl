@@ -71,7 +71,7 @@ void winograd_load(__global const float *restrict x, __global const float *restr
             winograd_input(d, o);
 #pragma unroll
             for (int j = 0; j < 6; j++)
-                vstore16(o[j], (size_t)(6 * i + j) * plane, to);
+                store16(o[j], to + (size_t)(6 * i + j) * plane * 16);
         }
     }
 }
@@ -80,7 +80,7 @@ void winograd_clear(__global float *restrict v, int plane, int T, int row, int c
 {
     for (int b = 0; 16 * b < channels; b++)
         for (int i = 0; i < 36; i++)
-            vstore16((float16)(0.0f), (size_t)i * plane + (size_t)b * T + row, v);
+            store16((float16)(0.0f), v + ((size_t)i * plane + (size_t)b * T + row) * 16);
 }
 
 /* MR rows of one of the 36 products with one panel of NV vectors of output channels. */
@@ -112,7 +112,7 @@ void winograd_multiply(__global const float *restrict a, __global const float *r
     for (int j = 0; j < NV; j++)
 #pragma unroll
         for (int i = 0; i < MR; i++)
-            vstore16(acc[i][j], (size_t)j * T + i, m);
+            store16(acc[i][j], m + ((size_t)j * T + i) * 16);
 }
 
 /* Row `row` of m into tile t of y: output channels from 16 * first on, `blocks` vectors of them. */

@@ -56,7 +56,7 @@ __kernel void conv2d_winograd_gradient(__global const float *restrict dy,
             winograd_gradient(d, o);
 #pragma unroll
             for (int j = 0; j < 6; j++)
-                vstore16(o[j], (size_t)(6 * i + j) * plane + (size_t)b * T, g);
+                store16(o[j], g + ((size_t)(6 * i + j) * plane + (size_t)b * T) * 16);
         }
     }
 }

@@ -26,7 +26,7 @@ __kernel void conv2d_winograd_pack(__global const float *restrict w,
         return;
     const int k0 = 16 * vector, row0 = 16 * block;
     if (vector == 0)
-        vstore16((float16)(0.0f), block, u);
+        store16((float16)(0.0f), u + 16 * block);
     if (block == 0)
         for (int l = 0; l < 16; l++)
             u[zeros * 16 + k0 + l] = has_bias && k0 + l < width ? bias[k0 + l] : 0.0f;
