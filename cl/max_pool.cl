@@ -11,9 +11,8 @@
  */
 #include "common/lanes.h"
 
-__kernel void max_pool_forward(int N, int H, int W, int C, int OH, int OW, int kernel_size,
-                               int stride, int pad, __global const float *restrict x,
-                               __global float *restrict y, __global int *restrict at)
+void max_pool_to(int N, int H, int W, int C, int OH, int OW, int kernel_size, int stride, int pad,
+                 __global const float *x, __global float *y, __global int *at)
 {
     const int c = (int)get_global_id(0) * V, pixel = get_global_id(1), valid = C - c;
     if (c >= C || pixel >= N * OH * OW)
@@ -31,7 +30,23 @@ __kernel void max_pool_forward(int N, int H, int W, int C, int OH, int OW, int k
             found = choose_int_lanes(better, (int_lanes)(h * W + w), found);
         }
     store_lanes(best, y + (size_t)pixel * C + c, valid);
-    store_int_lanes(found, at + (size_t)pixel * C + c, valid);
+    if (at)
+        store_int_lanes(found, at + (size_t)pixel * C + c, valid);
+}
+
+__kernel void max_pool_forward(int N, int H, int W, int C, int OH, int OW, int kernel_size,
+                               int stride, int pad, __global const float *restrict x,
+                               __global float *restrict y, __global int *restrict at)
+{
+    max_pool_to(N, H, W, C, OH, OW, kernel_size, stride, pad, x, y, at);
+}
+
+/* Without the places, which only backward reads. */
+__kernel void max_pool_values(int N, int H, int W, int C, int OH, int OW, int kernel_size,
+                              int stride, int pad, __global const float *restrict x,
+                              __global float *restrict y)
+{
+    max_pool_to(N, H, W, C, OH, OW, kernel_size, stride, pad, x, y, 0);
 }
 
 __kernel void max_pool_backward(int N, int H, int W, int C, int OH, int OW, int kernel_size,

@@ -6,6 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Of what lasts: bytes, and the part of the largest value.  Preparing takes as long as two passes
+ * over its result, which is little beside the products that a graph of large values makes of it. */
+enum { LEAST_ROOM = 16 << 20, ROOM_SHARE = 4 };
+
 limn_status limn_graph_create(limn_device *device, limn_graph **out)
 {
     limn_context *ctx = limn_device_context(device);
@@ -386,7 +390,8 @@ limn_status limn_graph_add_forward_step(limn_graph *g, int index, bool replay)
             limn_value_touch(g, value, LIMN_STEP_FOREVER);
     }
     for (int i = 0; i < apply->plan.saved_count; i++)
-        limn_value_touch(g, apply->saved[i], at);
+        if (g->root >= 0 || !apply->op->saves_for_backward)
+            limn_value_touch(g, apply->saved[i], at);
     if (apply->plan.forward_scratch) {
         int scratch;
         if ((status = limn_graph_new_value(g, NULL, apply->plan.forward_scratch, &scratch)) !=
@@ -404,10 +409,10 @@ limn_status limn_graph_add_forward_step(limn_graph *g, int index, bool replay)
 static limn_status add_forward(limn_graph *g)
 {
     limn_status status = LIMN_OK;
-    g->room = (size_t)16 << 20;
+    g->room = LEAST_ROOM;
     for (int n = 0; n < g->node_count; n++)
-        if (g->nodes[n].apply >= 0 && g->values[g->nodes[n].value].bytes > g->room)
-            g->room = g->values[g->nodes[n].value].bytes;
+        if (g->nodes[n].apply >= 0 && g->values[g->nodes[n].value].bytes / ROOM_SHARE > g->room)
+            g->room = g->values[g->nodes[n].value].bytes / ROOM_SHARE;
     for (int a = 0; a < g->apply_count && status == LIMN_OK; a++) {
         status = limn_graph_add_forward_step(g, a, false);
         g->cost.forward_flops += g->applies[a].plan.flops;

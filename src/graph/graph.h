@@ -50,7 +50,8 @@ limn_status limn_graph_want_gradient(limn_graph *g, limn_node node);
 
 /** Says, before compiling, that the externs' contents stay as they are from one forward run to the
  *  next: what ops make of externs alone (packed filters) is made in the first run and kept, as far
- *  as that takes no more memory than the graph's largest value or 16 MiB. */
+ *  as that takes no more memory than a quarter of the graph's largest value or 16 MiB.  The rest is
+ *  made anew in every run, in memory that other values use before and after. */
 limn_status limn_graph_freeze(limn_graph *g);
 /** They changed after all: the next forward run prepares anew.  Any time. */
 void limn_graph_refresh(limn_graph *g);

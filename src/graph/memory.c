@@ -145,7 +145,8 @@ static void resolve(limn_graph *g, limn_step *step)
         if (step->prepared[i])
             run->prepared[i] = g->values[step->prepared[i] - 1].tensor.buffer;
     for (int i = 0; i < apply->plan.saved_count; i++)
-        run->saved[i] = &g->values[apply->saved[i]].tensor;
+        if (g->values[apply->saved[i]].first >= 0)
+            run->saved[i] = &g->values[apply->saved[i]].tensor;
 }
 
 limn_status limn_graph_place(limn_graph *g)

@@ -309,6 +309,19 @@ static limn_status run_once(const limn_op *op, rig *r, bool backward)
     return status;
 }
 
+/* Forward once more as in a graph without backward: every output anew. */
+static limn_status run_without_saving(const limn_op *op, rig *r)
+{
+    const unsigned char nan_bytes = 0xff;
+    limn_status status = LIMN_OK;
+    for (int i = 0; i < r->run.plan->out_count && status == LIMN_OK; i++)
+        status = limn_buffer_fill(r->run.out[i]->buffer, 0, limn_desc_bytes(&r->run.out[i]->desc),
+                                  &nan_bytes, 1);
+    for (int i = 0; i < r->run.plan->saved_count; i++)
+        r->run.saved[i] = NULL;
+    return status == LIMN_OK ? run_once(op, r, false) : status;
+}
+
 /* Whether two tensors hold the same bits. */
 static limn_status same_bits(limn_context *ctx, const limn_tensor *a, const limn_tensor *b,
                              bool *same)
@@ -370,6 +383,8 @@ limn_status limn_op_check_run(limn_device *device, const limn_op *op, const char
             status = run_once(op, &rigs[i], false);
         if (status == LIMN_OK && op->differentiable)
             status = run_once(op, &rigs[i], true);
+        if (status == LIMN_OK && i > 0 && op->saves_for_backward)
+            status = run_without_saving(op, &rigs[i]);
     }
     if (status == LIMN_OK) {
         limn_op_values_forward(&v);

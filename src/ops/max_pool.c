@@ -22,20 +22,29 @@ static limn_status plan(limn_device *device, const void *params, const limn_desc
     p->saved_count = 1;
     p->saved[0] = p->out[0];
     p->saved[0].dtype = LIMN_I32;
-    p->bytes += 4 * (double)limn_desc_count(&p->out[0]);
-    p->backward_bytes = p->bytes;
+    p->backward_bytes += 4 * (double)limn_desc_count(&p->out[0]);
     return LIMN_OK;
 }
 
 static limn_status forward(const limn_op_run *r)
 {
     const limn_pool_shape s = limn_pool_shape_of(r->params, &r->in[0]->desc);
-    return LIMN_LAUNCH(r->device, "max_pool_forward", limn_lane_defines(r->device),
-                       limn_lane_grid(r->device, s.c, s.n * s.oh * s.ow), limn_int(s.n),
-                       limn_int(s.h), limn_int(s.w), limn_int(s.c), limn_int(s.oh), limn_int(s.ow),
-                       limn_int(s.kernel), limn_int(s.stride), limn_int(s.pad),
-                       limn_in(r->in[0]->buffer), limn_out(r->out[0]->buffer),
-                       limn_out(r->saved[0]->buffer));
+    limn_arg args[] = {limn_int(s.n),
+                       limn_int(s.h),
+                       limn_int(s.w),
+                       limn_int(s.c),
+                       limn_int(s.oh),
+                       limn_int(s.ow),
+                       limn_int(s.kernel),
+                       limn_int(s.stride),
+                       limn_int(s.pad),
+                       limn_in(r->in[0]->buffer),
+                       limn_out(r->out[0]->buffer),
+                       limn_out(r->saved[0] ? r->saved[0]->buffer : NULL)};
+    const size_t count = sizeof args / sizeof *args - (r->saved[0] == NULL);
+    return limn_launch(r->device, r->saved[0] ? "max_pool_forward" : "max_pool_values",
+                       limn_lane_defines(r->device),
+                       limn_lane_grid(r->device, s.c, s.n * s.oh * s.ow), args, count);
 }
 
 static limn_status backward(const limn_op_run *r)
@@ -109,6 +118,7 @@ const limn_op limn_op_max_pool = {
     .min_in = 1,
     .max_in = 1,
     .differentiable = 1,
+    .saves_for_backward = true,
     .plan = plan,
     .forward = forward,
     .backward = backward,

@@ -169,7 +169,7 @@ static limn_status call(limn_device *device, const limn_op *op, const void *para
                              limn_desc_text(&plan.out[i], planned, sizeof planned));
         run.out[i] = out[i];
     }
-    for (int i = 0; i < plan.saved_count && status == LIMN_OK; i++)
+    for (int i = 0; i < plan.saved_count && !op->saves_for_backward && status == LIMN_OK; i++)
         status = limn_tensor_create(device, &plan.saved[i], &run.saved[i]);
     if (status == LIMN_OK && plan.forward_scratch)
         status = limn_buffer_create(device, plan.forward_scratch, &run.scratch);

@@ -99,7 +99,7 @@ typedef struct limn_op_run {
     int in_count;
     limn_tensor *in[LIMN_OP_MAX_IN];
     limn_tensor *out[LIMN_OP_MAX_OUT];
-    limn_tensor *saved[LIMN_OP_MAX_SAVED];
+    limn_tensor *saved[LIMN_OP_MAX_SAVED]; /**< NULL as the row's `saves_for_backward` says */
     limn_buffer
         *prepared[LIMN_OP_MAX_PREPARED]; /**< as planned; NULL: forward prepares by itself */
     limn_buffer *scratch; /**< of the size that the plan asked for, or NULL; not for prepare */
@@ -145,6 +145,7 @@ typedef struct limn_op {
     unsigned differentiable;  /**< bit i: input i can have a gradient; 0: no backward */
     unsigned updates;         /**< bit i: forward changes input i in place */
     bool replays;             /**< forward minds run->replay; of no matter where updates is 0 */
+    bool saves_for_backward;  /**< only backward reads `saved`: without one to follow it is NULL */
     unsigned passes_gradient; /**< bit i: the gradient of input i is that of output 0, unchanged */
     unsigned in_place;        /**< bit i: out[0] may be the tensor in[i] */
     /** Checks inputs and parameters and fills the plan.  LIMN_BAD_USAGE with the reason where they

@@ -132,7 +132,7 @@ static void freezing_comes_before_compiling(void **state)
     destroy(&net);
 }
 
-/* Filters beyond 16 MiB that outweigh every value are not kept twice. */
+/* Filters beyond 16 MiB that outweigh a quarter of every value are not kept twice. */
 static void what_lasts_is_not_larger_than_the_values(void **state)
 {
     const rig *r = *state;
