@@ -4,8 +4,9 @@
 #include <stdio.h>
 
 /* Best first.  The parameter impl names one by its place, from 1. */
-static const conv2d_impl *const implementations[] = {
-    &conv2d_winograd, &conv2d_tile, &conv2d_depthwise, &conv2d_local, &conv2d_plain};
+static const conv2d_impl *const implementations[] = {&conv2d_winograd,  &conv2d_tile,
+                                                     &conv2d_depthwise, &conv2d_depthwise_gpu,
+                                                     &conv2d_local,     &conv2d_plain};
 enum { IMPL_COUNT = sizeof implementations / sizeof implementations[0] };
 
 /* Slices of the gradient of the bias: fixed, so that its sum has one order. */
@@ -103,11 +104,11 @@ static void shape_class(const limn_choice_case *c, char *text, size_t size)
         snprintf(text + used, size - (size_t)used, " %dx%d", s.h.in, s.w.in);
 }
 
-/* The plain form, and on a CPU device the one for GPUs: worth a try where nothing before serves. */
+/* The plain form, and on a CPU device those for GPUs: worth a try where nothing before serves. */
 static bool is_last_resort(const limn_device_limits *limits, int which)
 {
     return implementations[which] == &conv2d_plain ||
-           (limits->is_cpu && implementations[which] == &conv2d_local);
+           (limits->is_cpu && implementations[which]->for_gpus);
 }
 
 static void refusal(const limn_choice_case *c, int direction, int which, bool forced, char *why,

@@ -12,10 +12,13 @@
     {                                                                                              \
         params, 3, {LIMN_F4(n, h, w, c), LIMN_F4(k, cg, r, s), LIMN_F1(k)}, false                  \
     }
-/* The same for every implementation of any shape: 2 tile, 4 local, 5 plain. */
+/* The same for every implementation of any shape: 2 tile, 5 local, 6 plain. */
 #define EVERY(conv, params, ...)                                                                   \
-    conv("impl=2 " params, __VA_ARGS__), conv("impl=4 " params, __VA_ARGS__),                      \
-        conv("impl=5 " params, __VA_ARGS__)
+    conv("impl=2 " params, __VA_ARGS__), conv("impl=5 " params, __VA_ARGS__),                      \
+        conv("impl=6 " params, __VA_ARGS__)
+/* For both of depthwise: 3 on CPU devices, 4 on GPUs. */
+#define DEPTHWISE(conv, params, ...)                                                               \
+    conv("impl=3 " params, __VA_ARGS__), conv("impl=4 " params, __VA_ARGS__)
 
 static const limn_op_case cases[] = {
     /* chosen by the device */
@@ -82,13 +85,21 @@ static const limn_op_case cases[] = {
     EVERY(CONV, "groups=2 pad=2", 2, 25, 24, 40, 66, 20, 2, 2),
     EVERY(CONV, "stride=4 pad=1", 2, 3, 6, 16, 40, 16, 5, 1), /* taps that meet no pixel */
     /* depthwise: ragged channels, more than a work-item's run, several slices, any step */
-    CONV_BIAS("impl=3 groups=19 pad=1", 3, 30, 9, 19, 19, 1, 3, 3),
-    CONV("impl=3 groups=32 stride=2 pad=1", 2, 9, 8, 32, 32, 1, 3, 3),
-    CONV("impl=3 groups=17 stride_w=2 pad=1", 1, 4, 23, 17, 17, 1, 3, 3),
-    CONV("impl=3 groups=530 pad=1", 1, 3, 4, 530, 530, 1, 2, 3),
-    CONV_BIAS("impl=3 groups=3 stride=3 stride_w=1 dilation=2 dilation_w=3 pad=4 pad_w=2", 2, 11,
-              10, 3, 3, 1, 5, 2),
-    CONV("impl=3 groups=16 pad=1", 5, 1, 1, 16, 16, 1, 3, 3),
+    DEPTHWISE(CONV_BIAS, "groups=19 pad=1", 3, 30, 9, 19, 19, 1, 3, 3),
+    DEPTHWISE(CONV, "groups=32 stride=2 pad=1", 2, 9, 8, 32, 32, 1, 3, 3),
+    DEPTHWISE(CONV, "groups=17 stride_w=2 pad=1", 1, 4, 23, 17, 17, 1, 3, 3),
+    DEPTHWISE(CONV, "groups=530 pad=1", 1, 3, 4, 530, 530, 1, 2, 3),
+    DEPTHWISE(CONV_BIAS, "groups=3 stride=3 stride_w=1 dilation=2 dilation_w=3 pad=4 pad_w=2", 2,
+              11, 10, 3, 3, 1, 5, 2),
+    DEPTHWISE(CONV, "groups=16 pad=1", 5, 1, 1, 16, 16, 1, 3, 3),
+    /* rows of taps that a work-item takes for one pixel and for several; launches for classes of
+     * pixels, some of which meet no tap; images narrower than a run */
+    DEPTHWISE(CONV, "groups=5 pad=3", 1, 8, 9, 5, 5, 1, 7, 7),
+    DEPTHWISE(CONV_BIAS, "groups=4 stride=3 pad=2", 2, 7, 14, 4, 4, 1, 5, 5),
+    DEPTHWISE(CONV, "groups=6 stride=2", 2, 5, 6, 6, 6, 1, 1, 1),
+    DEPTHWISE(CONV, "groups=7 stride=4 dilation=2 pad=1", 1, 9, 13, 7, 7, 1, 2, 3),
+    DEPTHWISE(CONV_BIAS, "groups=9 pad=1", 4, 3, 2, 9, 9, 1, 3, 3),
+    DEPTHWISE(CONV, "groups=3 pad_w=9 pad=0", 2, 2, 5, 3, 3, 1, 1, 17),
     /* more than one chunk and more than one slice of the gradient of the filters */
     EVERY(CONV, "", 10, 62, 62, 1, 16, 1, 1, 2),
 };
@@ -111,6 +122,8 @@ static int plans(limn_device *device)
         {"impl=2 groups=6", LIMN_BAD_USAGE, {LIMN_F4(1, 5, 5, 6), LIMN_F4(6, 1, 3, 3)}, 2},
         {"impl=3 groups=6", LIMN_BAD_USAGE, {LIMN_F4(1, 5, 5, 6), LIMN_F4(12, 1, 3, 3)}, 2},
         {"impl=3 groups=6", LIMN_BAD_USAGE, {LIMN_F4(1, 9, 9, 6), LIMN_F4(6, 1, 9, 9)}, 2},
+        {"impl=4 groups=6", LIMN_BAD_USAGE, {LIMN_F4(1, 5, 5, 6), LIMN_F4(12, 1, 3, 3)}, 2},
+        {"impl=4 groups=6", LIMN_BAD_USAGE, {LIMN_F4(1, 9, 9, 6), LIMN_F4(6, 1, 9, 9)}, 2},
         {"", LIMN_OUT_OF_DEVICE_MEMORY, {LIMN_F4(3, 30000, 30000, 1), LIMN_F4(1, 1, 3, 3)}, 2},
     };
     const limn_op *op = limn_op_find("conv2d");
@@ -166,6 +179,7 @@ const limn_op_test limn_test_conv2d = {
     .reason = "sums of up to 576 (forward) and 4000 (filters) products in single precision, one "
               "rounding each, errors partly cancel",
     LIMN_CASES(cases),
+    .cpu_forms = "123",
     .growth = growth,
     .known_answers = known_answers,
 };

@@ -11,12 +11,12 @@
         params, 7, {LIMN_F4(n, h, w, c), LIMN_F4(k, cg, r, s), PARTS(k), LIMN_F4(n, oh, ow, k)},   \
             false                                                                                  \
     }
-/* The same for every implementation that takes all shapes: 2 tile, 4 local, 5 plain; 1 is
+/* The same for every implementation that takes all shapes: 2 tile, 5 local, 6 plain; 1 is
  * Winograd's.
  */
 #define EVERY(norm, params, ...)                                                                   \
-    norm("impl=2 " params, __VA_ARGS__), norm("impl=4 " params, __VA_ARGS__),                      \
-        norm("impl=5 " params, __VA_ARGS__)
+    norm("impl=2 " params, __VA_ARGS__), norm("impl=5 " params, __VA_ARGS__),                      \
+        norm("impl=6 " params, __VA_ARGS__)
 
 static const limn_op_case cases[] = {
     /* chosen by the device */
@@ -37,6 +37,8 @@ static const limn_op_case cases[] = {
     NORM_ADD("impl=1 pad=1 relu=1", 2, 9, 6, 33, 70, 33, 3, 3, 9, 6),
     NORM_ADD("impl=1", 1, 10, 10, 16, 64, 16, 3, 3, 8, 8),
     NORM_ADD("impl=3 groups=20 pad=1 relu=1", 2, 5, 4, 20, 20, 1, 3, 3, 5, 4),
+    NORM_ADD("impl=4 groups=20 pad=1 relu=1", 2, 5, 4, 20, 20, 1, 3, 3, 5, 4),
+    NORM("impl=4 groups=20 stride=2 pad=1", 2, 5, 4, 20, 20, 1, 3, 3),
     EVERY(NORM_ADD, "groups=2 pad=1", 1, 3, 3, 16, 18, 8, 3, 3, 3, 3),
 };
 
@@ -63,5 +65,6 @@ const limn_op_test limn_test_conv2d_norm = {
     .tolerance = 3e-6,
     .reason = "sums of up to 576 products in single precision, divided by deviations from 0.7 on",
     LIMN_CASES(cases),
+    .cpu_forms = "123",
     .known_answers = known_answers,
 };

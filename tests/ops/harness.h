@@ -27,6 +27,9 @@ typedef struct limn_op_test {
     double difference_step; /**< of the central differences; 0: 1e-5 */
     const limn_op_case *cases;
     size_t case_count;
+    /** Digits of impl= that only CPU devices run: such cases are left out where the forms for GPUs
+     *  are tested.  NULL: none. */
+    const char *cpu_forms;
     /** Known answers from elsewhere; prints what is wrong and returns how many failed. NULL: none.
      */
     int (*known_answers)(limn_device *device);

@@ -1,5 +1,6 @@
 /* test-ops [--list] [FILTER]: tests every op; a failing case is printed as the filter that repeats
- * it.  LIMN_TEST_SEED changes the drawn values; LIMN_TEST_SIMULATOR says that it runs in one. */
+ * it.  LIMN_TEST_SEED changes the drawn values; LIMN_TEST_SIMULATOR says that it runs in one;
+ * LIMN_TEST_GPU_FORMS runs what GPUs would. */
 #include "harness.h"
 #include "simulator.h"
 
@@ -156,13 +157,26 @@ static bool too_large(const limn_op_case *c)
     return limn_test_simulated() && count > MOST;
 }
 
+static bool gpu_forms(void)
+{
+    return getenv("LIMN_TEST_GPU_FORMS") != NULL;
+}
+
+static bool left_out(const limn_op_test *test, const limn_op_case *c)
+{
+    const bool names_form = strncmp(c->params, "impl=", strlen("impl=")) == 0;
+    return gpu_forms() && test->cpu_forms && names_form &&
+           strchr(test->cpu_forms, c->params[strlen("impl=")]);
+}
+
 static void run_test(limn_context *ctx, limn_device *device, const limn_op_test *test,
                      const char *filter, uint64_t seed, bool list, tally *sum)
 {
     for (size_t i = 0; i < test->case_count; i++) {
         char text[512];
         case_text(test, &test->cases[i], text, sizeof text);
-        if (strncmp(text, filter, strlen(filter)) != 0 || too_large(&test->cases[i]))
+        if (strncmp(text, filter, strlen(filter)) != 0 || too_large(&test->cases[i]) ||
+            left_out(test, &test->cases[i]))
             continue;
         if (list) {
             puts(text);
@@ -207,7 +221,7 @@ int main(int argc, char **argv)
         limn_context_destroy(&ctx);
         return opened == LIMN_NO_DEVICE ? 77 : 1;
     }
-    if (getenv("LIMN_TEST_GPU_FORMS"))
+    if (gpu_forms())
         ((limn_device_limits *)(uintptr_t)limn_device_get_limits(device))->is_cpu = false;
     tally sum = {0};
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)

@@ -78,13 +78,15 @@ typedef struct conv2d_impl {
     size_t (*prepared)(const limn_device_limits *limits, const conv2d_shape *shape);
     limn_status (*prepare)(const conv2d_call *call);
     bool finishes; /**< run heeds the epilogue; otherwise it is never given one */
+    bool for_gpus; /**< a CPU device runs it, but slowly */
 } conv2d_impl;
 
-extern const conv2d_impl conv2d_plain;     /**< any shape, one work-item an element */
-extern const conv2d_impl conv2d_winograd;  /**< CPU devices: 3x3 filters of stride 1 */
-extern const conv2d_impl conv2d_tile;      /**< CPU devices: register tiles */
-extern const conv2d_impl conv2d_depthwise; /**< CPU devices: every channel a group */
-extern const conv2d_impl conv2d_local;     /**< GPUs: tiles in local memory */
+extern const conv2d_impl conv2d_plain;         /**< any shape, one work-item an element */
+extern const conv2d_impl conv2d_winograd;      /**< CPU devices: 3x3 filters of stride 1 */
+extern const conv2d_impl conv2d_tile;          /**< CPU devices: register tiles */
+extern const conv2d_impl conv2d_depthwise;     /**< CPU devices: every channel a group */
+extern const conv2d_impl conv2d_depthwise_gpu; /**< GPUs: every channel a group */
+extern const conv2d_impl conv2d_local;         /**< GPUs: tiles in local memory */
 
 /** The CONV2D_EPILOGUE_ARGS arguments norm, residual, steps; where there is none, buffers that are
  *  not read stand in. */

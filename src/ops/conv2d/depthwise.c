@@ -133,6 +133,11 @@ static limn_status depthwise_run(const conv2d_call *call, conv2d_direction direc
     return direction == CONV2D_FILTER ? run_filter(call) : run_rows(call, direction == CONV2D_DATA);
 }
 
-const conv2d_impl conv2d_depthwise = {
-    "depthwise", depthwise_accepts,  depthwise_scratch, depthwise_run,
-    1,           depthwise_prepared, depthwise_prepare, true};
+const conv2d_impl conv2d_depthwise = {.name = "depthwise",
+                                      .accepts = depthwise_accepts,
+                                      .scratch = depthwise_scratch,
+                                      .run = depthwise_run,
+                                      .growth = 1,
+                                      .prepared = depthwise_prepared,
+                                      .prepare = depthwise_prepare,
+                                      .finishes = true};

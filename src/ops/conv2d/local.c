@@ -160,5 +160,12 @@ static limn_status local_run(const conv2d_call *call, conv2d_direction direction
     return direction == CONV2D_FILTER ? run_filter(call) : run_classes(call, direction);
 }
 
-const conv2d_impl conv2d_local = {"local", local_accepts,  local_scratch, local_run,
-                                  1,       local_prepared, local_prepare, true};
+const conv2d_impl conv2d_local = {.name = "local",
+                                  .accepts = local_accepts,
+                                  .scratch = local_scratch,
+                                  .run = local_run,
+                                  .growth = 1,
+                                  .prepared = local_prepared,
+                                  .prepare = local_prepare,
+                                  .finishes = true,
+                                  .for_gpus = true};

@@ -70,5 +70,9 @@ static limn_status plain_run(const conv2d_call *call, conv2d_direction direction
     return limn_launch(call->device, kernel, "", grid, args, count + SHAPE_ARGS);
 }
 
-const conv2d_impl conv2d_plain = {"plain", plain_accepts, plain_scratch, plain_run,
-                                  1,       NULL,          NULL,          true};
+const conv2d_impl conv2d_plain = {.name = "plain",
+                                  .accepts = plain_accepts,
+                                  .scratch = plain_scratch,
+                                  .run = plain_run,
+                                  .growth = 1,
+                                  .finishes = true};

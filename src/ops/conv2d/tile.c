@@ -235,5 +235,11 @@ static limn_status tile_run(const conv2d_call *call, conv2d_direction direction)
     return in_slices(call->shape) ? conv2d_slices_run(call) : run_filter(call);
 }
 
-const conv2d_impl conv2d_tile = {"tile", tile_accepts,  tile_scratch, tile_run,
-                                 1,      tile_prepared, tile_prepare, true};
+const conv2d_impl conv2d_tile = {.name = "tile",
+                                 .accepts = tile_accepts,
+                                 .scratch = tile_scratch,
+                                 .run = tile_run,
+                                 .growth = 1,
+                                 .prepared = tile_prepared,
+                                 .prepare = tile_prepare,
+                                 .finishes = true};

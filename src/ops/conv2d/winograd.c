@@ -292,5 +292,11 @@ static limn_status winograd_run(const conv2d_call *call, conv2d_direction direct
     return direction == CONV2D_FILTER ? run_filter(call) : run_tiles(call, direction);
 }
 
-const conv2d_impl conv2d_winograd = {"winograd", winograd_accepts,  winograd_scratch, winograd_run,
-                                     8,          winograd_prepared, winograd_prepare, true};
+const conv2d_impl conv2d_winograd = {.name = "winograd",
+                                     .accepts = winograd_accepts,
+                                     .scratch = winograd_scratch,
+                                     .run = winograd_run,
+                                     .growth = 8,
+                                     .prepared = winograd_prepared,
+                                     .prepare = winograd_prepare,
+                                     .finishes = true};
