@@ -50,15 +50,50 @@ void conv2d_next(int major, int N, int QH, int QW, int *n, int *qh, int *qw)
     *qh = *qh == QH ? 0 : *qh;
 }
 
+/* Finishes `count` pixels of a tile and writes them, channels from k on, of which `valid` are left.
+ */
+__attribute__((always_inline)) void
+conv2d_tile_finish(const float16 (*acc)[NV], const size_t *to, int k, int valid, int count,
+                   __global float *y, __global const float *norm, __global const float *residual,
+                   int steps, int stream, int y_channels)
+{
+    if (valid >= KB && count == MR) {
+#pragma unroll
+        for (int i = 0; i < MR; i++)
+#pragma unroll
+            for (int j = 0; j < NV; j++) {
+                const size_t at = to[i] + k + 16 * j;
+                const lanes v = finish_lanes(acc[i][j], steps, norm, y_channels, k + 16 * j,
+                                             residual, y, at, 16);
+                stream_lanes(v, stream, y + at, 16);
+            }
+        return;
+    }
+    lanes rest[MR * NV]; /* a copy, so that acc itself stays in registers */
+#pragma unroll
+    for (int i = 0; i < MR; i++)
+#pragma unroll
+        for (int j = 0; j < NV; j++)
+            rest[i * NV + j] = acc[i][j];
+#pragma unroll 1
+    for (int l = 0; l < count * NV; l++) {
+        const int lane = l % NV * 16;
+        const size_t at = to[l / NV] + k + lane;
+        store_lanes(
+            finish_lanes(rest[l], steps, norm, y_channels, k + lane, residual, y, at, valid - lane),
+            y + at, valid - lane);
+    }
+}
+
 __kernel void conv2d_tile(__global const float *restrict x, __global const float *restrict u,
                           __global float *restrict y, __global const float *restrict norm,
-                          __global const float *restrict residual, int steps, int major,
-                          int inside, int stream, int run, int N, int QH, int QW, int zeros,
-                          int panels, int blocks, int depth, int width, int S, int taps, int IH,
-                          int IW, int x_channels, int OH, int OW, int y_channels, int h_mul,
-                          int h_first, int h_step, int r_first, int r_step, int nr, int h_class,
-                          int h_out, int w_mul, int w_first, int w_step, int s_first, int s_step,
-                          int ns, int w_class, int w_out)
+                          __global const float *restrict residual, int steps, int major, int inside,
+                          int stream, int run, int N, int QH, int QW, int zeros, int panels,
+                          int blocks, int depth, int width, int S, int taps, int IH, int IW,
+                          int x_channels, int OH, int OW, int y_channels, int h_mul, int h_first,
+                          int h_step, int r_first, int r_step, int nr, int h_class, int h_out,
+                          int w_mul, int w_first, int w_step, int s_first, int s_step, int ns,
+                          int w_class, int w_out)
 {
     const int panel = get_global_id(0), pixels = N * QH * QW, group = panel / blocks;
     const int p_first = (int)get_global_id(1) * (MR * run);
@@ -77,8 +112,8 @@ __kernel void conv2d_tile(__global const float *restrict x, __global const float
             ih[i] = qh * h_mul + h_first;
             iw[i] = qw * w_mul + w_first;
             image[i] = (size_t)n * IH * IW * x_channels;
-            to[i] = (((size_t)n * OH + h_class + h_out * qh) * OW + w_class + w_out * qw) *
-                    y_channels;
+            to[i] =
+                (((size_t)n * OH + h_class + h_out * qh) * OW + w_class + w_out * qw) * y_channels;
             if (p0 + i + 1 < pixels) /* the last pixel stands in for those past the end */
                 conv2d_next(major, N, QH, QW, &n, &qh, &qw);
         }
@@ -126,16 +161,7 @@ __kernel void conv2d_tile(__global const float *restrict x, __global const float
                     }
                 }
             }
-#pragma unroll
-        for (int i = 0; i < MR; i++)
-#pragma unroll
-            for (int j = 0; j < NV; j++)
-                if (p0 + i < pixels) {
-                    const int k = group * width + k0 + 16 * j, valid = width - k0 - 16 * j;
-                    const size_t at = to[i] + k;
-                    const lanes v =
-                        finish_lanes(acc[i][j], steps, norm, y_channels, k, residual, y, at, valid);
-                    stream_lanes(v, stream, y + at, valid);
-                }
+        conv2d_tile_finish(acc, to, group * width + k0, width - k0, min(MR, pixels - p0), y, norm,
+                           residual, steps, stream, y_channels);
     }
 }
