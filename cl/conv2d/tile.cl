@@ -103,6 +103,7 @@ __kernel void conv2d_tile(__global const float *restrict x, __global const float
     __global const float *xg = x + group * depth;
     __global const float *f = u + zeros + panels * KB + (size_t)panel * taps * depth * KB;
     const int first = major ? p_first / N : p_first % (QH * QW);
+    const int pixel_step = major ? IH * IW * x_channels : w_mul * x_channels;
     int n = major ? p_first % N : p_first / (QH * QW), qh = first / QW, qw = first % QW;
     for (int p0 = p_first; p0 < p_end; p0 += MR) {
         int ih[MR], iw[MR];
@@ -144,10 +145,18 @@ __kernel void conv2d_tile(__global const float *restrict x, __global const float
                     continue;
                 __global const float *row =
                     f + (size_t)((r_first + a * r_step) * S + s_first + b * s_step) * depth * KB;
-                __global const float *soon = from[0] + MR * w_mul * x_channels; /* next tile's */
+                /* the next tile's, of which each step asks for MR floats, pixel by pixel */
+                __global const float *soon =
+                    xg + (((size_t)n * IH + qh * h_mul + h_first + a * h_step) * IW + qw * w_mul +
+                          w_first + b * w_step) *
+                             x_channels;
+                int left = depth;
 #pragma unroll 1
                 for (int d = 0; d < depth; d++) {
-                    limn_soon(soon + MR * d);
+                    limn_soon(soon);
+                    left -= MR;
+                    soon += left > 0 ? MR : MR + pixel_step - depth;
+                    left += left > 0 ? 0 : depth;
                     float16 fv[NV];
 #pragma unroll
                     for (int j = 0; j < NV; j++)
