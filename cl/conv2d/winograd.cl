@@ -7,8 +7,8 @@
  * image is 0, and is not written.
  *
  *   x, y  [N][H][W][channels]
- *   u     [zeros][bias][36][u_plane]: zeros of one input pixel, bias, both in whole vectors; filters
- *         [blocks of 16 output channels][depth][16] for each of the 36, depth in whole vectors
+ *   u     [zeros][bias][36][u_plane]: zeros of one input pixel, bias, both in whole vectors;
+ * filters [blocks of 16 output channels][depth][16] for each of the 36, depth in whole vectors
  *         (conv2d/winograd_pack.cl)
  *   work  v and m, from vector v_at on; u may lie before them in the same buffer:
  *   v     [36][v_plane][16]: [blocks of 16 input channels][T], T tiles at a time
@@ -24,10 +24,11 @@
  * conv2d_winograd: all steps for T tiles at a time, panel after panel, so that v and m stay in one
  *   core's cache.  Global size (groups); group g takes tiles g * T.., (g + groups) * T..; its v and
  *   m (of one panel) begin `slot` vectors after those of group g - 1.
- * Local size 1 throughout.  stream 1: y is too large for the caches and is written around them; only
- * where all output channels are whole vectors.
+ * Local size 1 throughout.  stream 1: y is too large for the caches and is written around them;
+ * only where all output channels are whole vectors.
  */
 #include "common/epilogue.h"
+#include "common/soon.h"
 #include "common/stream.h"
 #include "common/winograd.h"
 
@@ -36,6 +37,9 @@
 #endif
 #ifndef NV
 #define NV 4 /* float16 vectors of output channels of a product */
+#endif
+#ifndef PART
+#define PART 1 /* 0: the channels of x and of y are whole vectors */
 #endif
 
 /* Tile t of x into row `row` of v. */
@@ -53,16 +57,20 @@ void winograd_load(__global const float *restrict x, __global const float *restr
     }
     for (int b = 0; 16 * b < channels; b++) {
         float16 columns[6][6];
-#pragma unroll
+#pragma unroll 1
         for (int j = 0; j < 6; j++) {
             float16 d[6];
 #pragma unroll
-            for (int i = 0; i < 6; i++)
-                d[i] = load_lanes(from[6 * i + j] + 16 * b, channels - 16 * b);
+            for (int i = 0; i < 6; i++) {
+                __global const float *pixel = from[6 * i + j] + 16 * b;
+                d[i] = load_lanes(pixel, PART ? channels - 16 * b : 16);
+                if (j >= 2) /* new in the next tile */
+                    limn_soon(pixel + 4 * channels);
+            }
             winograd_input(d, columns[j]);
         }
         __global float *to = v + ((size_t)b * T + row) * 16;
-#pragma unroll
+#pragma unroll 1
         for (int i = 0; i < 6; i++) {
             float16 d[6], o[6];
 #pragma unroll
@@ -127,7 +135,7 @@ void winograd_store(__global const float *restrict m, __global const float *rest
     for (int b = 0; b < blocks; b++) {
         __global const float *from = m + ((size_t)b * T + row) * 16;
         float16 columns[6][4];
-#pragma unroll
+#pragma unroll 1
         for (int j = 0; j < 6; j++) {
             float16 d[6];
 #pragma unroll
@@ -135,9 +143,9 @@ void winograd_store(__global const float *restrict m, __global const float *rest
                 d[i] = vload16((size_t)(6 * i + j) * plane, from);
             winograd_output(d, columns[j]);
         }
-        const int k0 = 16 * (first + b), valid = channels - k0;
+        const int k0 = 16 * (first + b), valid = PART ? channels - k0 : 16;
         const float16 start = vload16(0, bias + k0);
-#pragma unroll
+#pragma unroll 1
         for (int i = 0; i < 4; i++) {
             float16 d[6], o[4];
 #pragma unroll
@@ -156,10 +164,10 @@ void winograd_store(__global const float *restrict m, __global const float *rest
     }
 }
 
-__kernel void conv2d_winograd_input(__global const float *restrict x,
-                                    __global const float *u, __global float *work,
-                                    int v_at, int v_plane, int first, int tiles, int T, int TH,
-                                    int TW, int H, int W, int channels, int h_pad, int w_pad)
+__kernel void conv2d_winograd_input(__global const float *restrict x, __global const float *u,
+                                    __global float *work, int v_at, int v_plane, int first,
+                                    int tiles, int T, int TH, int TW, int H, int W, int channels,
+                                    int h_pad, int w_pad)
 {
     const int row = get_global_id(0);
     __global float *v = work + (size_t)v_at * 16;
@@ -170,8 +178,8 @@ __kernel void conv2d_winograd_input(__global const float *restrict x,
 }
 
 __kernel void conv2d_winograd_product(__global const float *u, __global float *work, int u_at,
-                                      int u_plane, int v_at, int v_plane, int m_at, int m_plane, int T, int blocks,
-                                      int panels)
+                                      int u_plane, int v_at, int v_plane, int m_at, int m_plane,
+                                      int T, int blocks, int panels)
 {
     const int t0 = (int)get_global_id(0) * MR, panel = get_global_id(1), i = get_global_id(2);
     if (t0 >= T || panel >= panels)
@@ -192,16 +200,18 @@ __kernel void conv2d_winograd_output(__global const float *u, __global const flo
     const int row = get_global_id(0);
     if (row < tiles)
         winograd_store(work + (size_t)m_at * 16, u + zeros * 16, y, norm, residual, steps, m_plane,
-                       T, row, first + row, TH, TW, H, W, channels, 0, (channels + 15) / 16, stream);
+                       T, row, first + row, TH, TW, H, W, channels, 0, (channels + 15) / 16,
+                       stream);
 }
 
 __kernel void conv2d_winograd(__global const float *restrict x, __global const float *u,
                               __global float *work, __global float *restrict y,
                               __global const float *restrict norm,
                               __global const float *restrict residual, int steps, int slot,
-                              int zeros, int u_at, int u_plane, int v_at, int v_plane, int m_plane, int tiles, int T,
-                              int TH, int TW, int IH, int IW, int depth, int h_pad, int w_pad,
-                              int OH, int OW, int width, int panels, int stream)
+                              int zeros, int u_at, int u_plane, int v_at, int v_plane, int m_plane,
+                              int tiles, int T, int TH, int TW, int IH, int IW, int depth,
+                              int h_pad, int w_pad, int OH, int OW, int width, int panels,
+                              int stream)
 {
     const int blocks = (depth + 15) / 16;
     __global float *v = work + (v_at + get_global_id(0) * slot) * 16;
@@ -211,8 +221,8 @@ __kernel void conv2d_winograd(__global const float *restrict x, __global const f
         const int rows = min(T, tiles - first);
         for (int row = 0; row < T; row++)
             if (row < rows)
-                winograd_load(x, u, v, v_plane, T, row, first + row, TH, TW, IH, IW, depth,
-                              h_pad, w_pad);
+                winograd_load(x, u, v, v_plane, T, row, first + row, TH, TW, IH, IW, depth, h_pad,
+                              w_pad);
             else
                 winograd_clear(v, v_plane, T, row, depth);
         for (int panel = 0; panel < panels; panel++) {

@@ -4,9 +4,8 @@
  *
  * Tiles, v and `work` are those of conv2d/winograd.cl; v is written by conv2d_winograd_input.
  *   g     [36][blocks of 16 filters][T][16]     the transformed dy, `plane` vectors for each of 36
- *   sums  [36][sums_plane][16], [blocks of 16 filters][depth] of each plane used: the products of all
- *         tiles so far; depth is the channels of x in whole vectors
- *   dw    [K][C][9]
+ *   sums  [36][sums_plane][16], [blocks of 16 filters][depth] of each plane used: the products of
+ * all tiles so far; depth is the channels of x in whole vectors dw    [K][C][9]
  *
  * conv2d_winograd_gradient  global (tiles): one tile of dy, all its channels
  * conv2d_winograd_sums      global (depth / MC, blocks of filters / NV, 36): MC channels of x times
@@ -16,11 +15,15 @@
  * All with local size 1.
  */
 #include "common/lanes.h"
+#include "common/soon.h"
 #include "common/stream.h"
 #include "common/winograd.h"
 
 #ifndef MC
 #define MC 8 /* channels of x: divides 16 */
+#endif
+#ifndef PART
+#define PART 1 /* 0: the channels of x and of y are whole vectors */
 #endif
 #ifndef NV
 #define NV 2 /* float16 vectors of filters: divides their number of blocks */
@@ -39,17 +42,19 @@ __kernel void conv2d_winograd_gradient(__global const float *restrict dy,
     __global float *g = work + ((size_t)g_at + id) * 16;
     for (int b = 0; b < blocks; b++) {
         float16 columns[4][6];
-#pragma unroll
+#pragma unroll 1
         for (int j = 0; j < 4; j++) {
             float16 d[4];
 #pragma unroll
-            for (int i = 0; i < 4; i++)
-                d[i] = top + i < H && left + j < W
-                           ? load_lanes(from + (i * W + j) * channels + 16 * b, channels - 16 * b)
-                           : (float16)(0.0f);
+            for (int i = 0; i < 4; i++) {
+                __global const float *pixel = from + (i * W + j) * channels + 16 * b;
+                const int inside = top + i < H && left + j < W;
+                d[i] = inside ? load_lanes(pixel, PART ? channels - 16 * b : 16) : (float16)(0.0f);
+                limn_soon(pixel + 4 * channels);
+            }
             winograd_gradient(d, columns[j]);
         }
-#pragma unroll
+#pragma unroll 1
         for (int i = 0; i < 6; i++) {
             const float16 d[4] = {columns[0][i], columns[1][i], columns[2][i], columns[3][i]};
             float16 o[6];
@@ -102,9 +107,9 @@ __kernel void conv2d_winograd_sums(__global float *work, int v_at, int v_plane, 
             stream_lanes(acc[i][j], stream, sum + ((size_t)j * depth + i) * 16, 16);
 }
 
-__kernel void conv2d_winograd_unpack(__global const float *restrict work, __global float *restrict dw,
-                                     int sums_at, int sums_plane, int depth, int blocks, int C,
-                                     int K)
+__kernel void conv2d_winograd_unpack(__global const float *restrict work,
+                                     __global float *restrict dw, int sums_at, int sums_plane,
+                                     int depth, int blocks, int C, int K)
 {
     const int c0 = (int)get_global_id(0) * 16, block = get_global_id(1);
     if (c0 >= C || block >= blocks)

@@ -135,6 +135,13 @@ static const char *winograd_accepts(const limn_device_limits *limits, const conv
     return c.end > INT32_MAX || c.u_end > INT32_MAX ? "the filters are too large" : NULL;
 }
 
+/* What winograd.cl and the transforms of winograd_filter.cl are built with. */
+static void transform_defines(const winograd_cut *c, char *text, size_t size)
+{
+    const bool part = c->depth % LANES != 0 || c->width % LANES != 0;
+    snprintf(text, size, "-DMR=%d -DNV=%d -DPART=%d", c->mr, c->nv, part);
+}
+
 /* ---- forward, and the gradient of the input ------------------------------------------------- */
 
 static size_t winograd_prepared(const limn_device_limits *limits, const conv2d_shape *s)
@@ -218,7 +225,7 @@ static limn_status run_tiles(const conv2d_call *call, conv2d_direction direction
     const winograd_cut c = cut(limn_device_get_limits(call->device), call->shape, direction);
     const limn_buffer *x = direction == CONV2D_DATA ? call->dy : call->x;
     char defines[48];
-    snprintf(defines, sizeof defines, "-DMR=%d -DNV=%d", c.mr, c.nv);
+    transform_defines(&c, defines, sizeof defines);
     limn_buffer *u = direction == CONV2D_DATA ? call->scratch : call->prepared;
     limn_status status = direction == CONV2D_DATA ? pack(call, &c, true, u) : LIMN_OK;
     if (status == LIMN_OK && c.slots > 0)
@@ -236,11 +243,11 @@ static limn_status run_tiles(const conv2d_call *call, conv2d_direction direction
 
 /* ---- gradient of the filters ---------------------------------------------------------------- */
 
-static limn_status transform_gradient(const conv2d_call *call, const winograd_cut *c, int first,
-                                      int tiles)
+static limn_status transform_gradient(const conv2d_call *call, const winograd_cut *c,
+                                      const char *defines, int first, int tiles)
 {
     const limn_grid grid = {{(size_t)tiles, 1, 1}, {1, 1, 1}};
-    return LIMN_LAUNCH(call->device, "conv2d_winograd_gradient", "", grid, limn_in(call->dy),
+    return LIMN_LAUNCH(call->device, "conv2d_winograd_gradient", defines, grid, limn_in(call->dy),
                        limn_inout(call->scratch), limn_int(c->m_at), limn_int(c->m_plane),
                        limn_int(first), limn_int(tiles), limn_int(c->rows), limn_int(c->th),
                        limn_int(c->tw), limn_int(c->out_h), limn_int(c->out_w), limn_int(c->width));
@@ -267,14 +274,14 @@ static limn_status run_filter(const conv2d_call *call)
     static const float zero = 0;
     const winograd_cut c = cut(limn_device_get_limits(call->device), call->shape, CONV2D_FILTER);
     char defines[48];
-    snprintf(defines, sizeof defines, "-DMR=%d -DNV=%d", c.mr, c.nv);
+    transform_defines(&c, defines, sizeof defines);
     limn_status status = limn_buffer_fill(
         call->scratch, 0, sizeof zero * LANES * (size_t)c.depth_blocks, &zero, sizeof zero);
     for (int first = 0; first < c.tiles && status == LIMN_OK; first += c.chunk) {
         const int tiles = c.tiles - first < c.chunk ? c.tiles - first : c.chunk;
         status = transform_input(call, &c, defines, call->x, call->scratch, first, tiles);
         if (status == LIMN_OK)
-            status = transform_gradient(call, &c, first, tiles);
+            status = transform_gradient(call, &c, defines, first, tiles);
         if (status == LIMN_OK)
             status = add_products(call, &c, first > 0, tiles);
     }
