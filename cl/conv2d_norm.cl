@@ -2,14 +2,13 @@
  *   y = max((conv - mean) * scale + bias + residual, 0),   scale = weight / sqrt(variance + eps)
  * with the residual and the maximum where they are asked for.
  *
+ * The convolutions do this while they write y (common/epilogue.h).
+ *
  *   norm  [3][K]      mean, scale, bias
- *   y     [rows][K]   holds the convolution; overwritten
  *
  * conv2d_norm_prepare fills norm.  Global size (ceil(K / V)); one work-item owns V channels.
- * conv2d_norm_finish serves implementations that do not do this while they write.  Global size
- * (ceil(K / V), rows); one work-item owns V channels of a row.
  */
-#include "common/epilogue.h"
+#include "common/lanes.h"
 
 __kernel void conv2d_norm_prepare(int K, float eps, __global const float *restrict weight,
                                   __global const float *restrict bias,
@@ -24,16 +23,4 @@ __kernel void conv2d_norm_prepare(int K, float eps, __global const float *restri
     store_lanes(load_lanes(mean + k, valid), norm + k, valid);
     store_lanes(inverse * load_lanes(weight + k, valid), norm + K + k, valid);
     store_lanes(load_lanes(bias + k, valid), norm + 2 * (size_t)K + k, valid);
-}
-
-__kernel void conv2d_norm_finish(int rows, int K, __global const float *restrict norm,
-                                 __global const float *restrict residual, int steps,
-                                 __global float *restrict y)
-{
-    const int k = (int)get_global_id(0) * V, row = get_global_id(1), valid = K - k;
-    if (k >= K || row >= rows)
-        return;
-    const size_t at = (size_t)row * K + k;
-    const lanes v = load_lanes(y + at, valid);
-    store_lanes(finish_lanes(v, steps, norm, K, k, residual, y, at, valid), y + at, valid);
 }

@@ -25,7 +25,7 @@ static void share_in_place(limn_graph *g)
     for (int s = 0; s < g->forward_steps; s++) {
         const limn_apply *apply = &g->applies[g->steps[s].apply];
         for (int i = 0; i < apply->in_count && apply->plan.out_count > 0; i++) {
-            if (!(apply->plan.in_place >> i & 1) || !can_overwrite(g, s, i))
+            if (!(apply->op->in_place >> i & 1) || !can_overwrite(g, s, i))
                 continue;
             limn_value *to = &g->values[g->nodes[apply->out[0]].value];
             to->home = g->values[g->nodes[apply->in[i]].value].home;

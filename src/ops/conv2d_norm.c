@@ -38,8 +38,6 @@ static limn_status plan(limn_device *device, const void *params, const limn_desc
                          "the residual is %s, it must be %s",
                          limn_desc_text(&in[RESIDUAL], text, sizeof text),
                          limn_desc_text(&p->out[0], wanted, sizeof wanted));
-    if (!conv2d_chosen(p, CONV2D_FORWARD)->finishes)
-        p->in_place = 0; /* the residual must outlast the convolution */
     const double count = (double)limn_desc_count(&p->out[0]);
     p->prepared[1] = 3 * sizeof(float) * (size_t)in[FILTERS].dim[0];
     p->flops += (3 + (double)q->relu + residual) * count;
@@ -83,17 +81,6 @@ static limn_status prepare(const limn_op_run *r)
                        limn_out(r->prepared[1]));
 }
 
-/* The rest, for an implementation that leaves the bare convolution. */
-static limn_status finish(const conv2d_call *call, const limn_desc *y)
-{
-    const int64_t rows = limn_desc_rows(y), k = limn_desc_channels(y);
-    limn_arg args[3 + CONV2D_EPILOGUE_ARGS] = {limn_int(rows), limn_int(k)};
-    conv2d_epilogue_args(call, args + 2);
-    args[2 + CONV2D_EPILOGUE_ARGS] = limn_inout(call->result);
-    return limn_launch(call->device, "conv2d_norm_finish", limn_lane_defines(call->device),
-                       limn_lane_grid(call->device, k, rows), args, sizeof args / sizeof *args);
-}
-
 extern const limn_op limn_op_conv2d_norm;
 
 static limn_status forward(const limn_op_run *r)
@@ -101,14 +88,8 @@ static limn_status forward(const limn_op_run *r)
     if (!r->prepared[1])
         return limn_op_forward(&limn_op_conv2d_norm, r);
     conv2d_shape s;
-    conv2d_call call = call_of(r, &s);
-    const conv2d_impl *impl = conv2d_chosen(r->plan, CONV2D_FORWARD);
-    if (impl->finishes)
-        return impl->run(&call, CONV2D_FORWARD);
-    const conv2d_call whole = call;
-    call.epilogue = (conv2d_epilogue){.norm = NULL};
-    const limn_status status = impl->run(&call, CONV2D_FORWARD);
-    return status == LIMN_OK ? finish(&whole, &r->out[0]->desc) : status;
+    const conv2d_call call = call_of(r, &s);
+    return conv2d_chosen(r->plan, CONV2D_FORWARD)->run(&call, CONV2D_FORWARD);
 }
 
 static void forward_reference(const limn_op_reference *r)

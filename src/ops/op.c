@@ -116,8 +116,7 @@ void limn_op_inherit(const limn_op *to, void *to_params, const limn_op *from,
 limn_status limn_op_make_plan(limn_device *device, const limn_op *op, const void *params,
                               const limn_desc *in, int in_count, limn_op_plan *plan)
 {
-    *plan = (limn_op_plan){
-        .backward_in = op->backward_in, .backward_out = op->backward_out, .in_place = op->in_place};
+    *plan = (limn_op_plan){.backward_in = op->backward_in, .backward_out = op->backward_out};
     if (in_count < op->min_in || in_count > op->max_in)
         return limn_fail(limn_device_context(device), LIMN_BAD_USAGE, "bad inputs", op->name,
                          "%d given, it takes %d to %d", in_count, op->min_in, op->max_in);

@@ -45,8 +45,8 @@ typedef struct limn_op_plan {
     size_t prepared[LIMN_OP_MAX_PREPARED]; /**< bytes of what prepare leaves for forward; 0: none */
     size_t forward_scratch;                /**< bytes, contents undefined at entry */
     size_t backward_scratch;
-    unsigned backward_in, backward_out, in_place; /**< the row's, unless plan clears bits of them */
-    double flops, bytes; /**< of forward: arithmetic, least memory traffic */
+    unsigned backward_in, backward_out; /**< the row's, unless plan clears bits of them */
+    double flops, bytes;                /**< of forward: arithmetic, least memory traffic */
     double backward_flops, backward_bytes;
     int choice[LIMN_OP_MAX_CHOICES]; /**< of an op with `choices`: which serves each direction */
 } limn_op_plan;

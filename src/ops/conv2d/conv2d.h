@@ -77,7 +77,6 @@ typedef struct conv2d_impl {
      *  and the filling.  Both NULL: there is none. */
     size_t (*prepared)(const limn_device_limits *limits, const conv2d_shape *shape);
     limn_status (*prepare)(const conv2d_call *call);
-    bool finishes; /**< run heeds the epilogue; otherwise it is never given one */
     bool for_gpus; /**< a CPU device runs it, but slowly */
 } conv2d_impl;
 

@@ -139,5 +139,4 @@ const conv2d_impl conv2d_depthwise = {.name = "depthwise",
                                       .run = depthwise_run,
                                       .growth = 1,
                                       .prepared = depthwise_prepared,
-                                      .prepare = depthwise_prepare,
-                                      .finishes = true};
+                                      .prepare = depthwise_prepare};

@@ -209,5 +209,4 @@ const conv2d_impl conv2d_depthwise_gpu = {.name = "depthwise-gpu",
                                           .growth = 1,
                                           .prepared = depthwise_prepared,
                                           .prepare = depthwise_prepare,
-                                          .finishes = true,
                                           .for_gpus = true};

@@ -167,5 +167,4 @@ const conv2d_impl conv2d_local = {.name = "local",
                                   .growth = 1,
                                   .prepared = local_prepared,
                                   .prepare = local_prepare,
-                                  .finishes = true,
                                   .for_gpus = true};

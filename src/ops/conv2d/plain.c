@@ -74,5 +74,4 @@ const conv2d_impl conv2d_plain = {.name = "plain",
                                   .accepts = plain_accepts,
                                   .scratch = plain_scratch,
                                   .run = plain_run,
-                                  .growth = 1,
-                                  .finishes = true};
+                                  .growth = 1};

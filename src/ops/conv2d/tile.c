@@ -241,5 +241,4 @@ const conv2d_impl conv2d_tile = {.name = "tile",
                                  .run = tile_run,
                                  .growth = 1,
                                  .prepared = tile_prepared,
-                                 .prepare = tile_prepare,
-                                 .finishes = true};
+                                 .prepare = tile_prepare};

@@ -305,5 +305,4 @@ const conv2d_impl conv2d_winograd = {.name = "winograd",
                                      .run = winograd_run,
                                      .growth = 8,
                                      .prepared = winograd_prepared,
-                                     .prepare = winograd_prepare,
-                                     .finishes = true};
+                                     .prepare = winograd_prepare};
