@@ -55,6 +55,13 @@ static cl_mem CL_API_CALL create_buffer(cl_context context, cl_mem_flags flags, 
                    : limn_cl_default_api.CreateBuffer(context, flags, size, host, code);
 }
 
+static cl_int CL_API_CALL set_destructor(cl_mem mem, void(CL_CALLBACK *notify)(cl_mem, void *),
+                                         void *user)
+{
+    return fails() ? plan.code
+                   : limn_cl_default_api.SetMemObjectDestructorCallback(mem, notify, user);
+}
+
 static cl_program CL_API_CALL create_program(cl_context context, cl_uint count, const char **texts,
                                              const size_t *lengths, cl_int *code)
 {
@@ -126,6 +133,7 @@ const limn_cl_api *faults_api(void)
     api.CreateContext = create_context;
     api.CreateCommandQueue = create_queue;
     api.CreateBuffer = create_buffer;
+    api.SetMemObjectDestructorCallback = set_destructor;
     api.CreateProgramWithSource = create_program;
     api.BuildProgram = build_program;
     api.CreateKernel = create_kernel;

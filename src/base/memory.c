@@ -1,3 +1,4 @@
+#define _DEFAULT_SOURCE /* MAP_ANONYMOUS, madvise */
 #include "base/memory.h"
 
 #include <stdatomic.h>
@@ -5,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 #if defined(__GLIBC__)
 #include <malloc.h>
 #endif
@@ -56,9 +59,41 @@ void *limn_realloc(void *block, size_t count, size_t size)
     return realloc(block, bytes ? bytes : 1);
 }
 
+/* `bytes` in whole pages of the system. */
+static size_t mapped(size_t bytes)
+{
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    return (bytes + page - 1) / page * page;
+}
+
 void limn_free(void *block)
 {
     free(block);
+}
+
+void *limn_pages_alloc(size_t bytes)
+{
+    size_t room;
+    if (!limn_size_add(bytes, LIMN_LARGE_PAGE, &room) || refused())
+        return NULL;
+    char *map = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (map == MAP_FAILED)
+        return NULL;
+    const size_t before = (LIMN_LARGE_PAGE - (uintptr_t)map % LIMN_LARGE_PAGE) % LIMN_LARGE_PAGE;
+    char *pages = map + before;
+#if defined(MADV_HUGEPAGE)
+    madvise(pages, bytes, MADV_HUGEPAGE); /* a wish */
+#endif
+    if (before)
+        munmap(map, before);
+    munmap(pages + mapped(bytes), room - before - mapped(bytes));
+    return pages;
+}
+
+void limn_pages_free(void *pages, size_t bytes)
+{
+    if (pages)
+        munmap(pages, mapped(bytes));
 }
 
 void limn_memory_trim(void)

@@ -17,6 +17,13 @@ void *limn_realloc(void *block, size_t count, size_t size);
 
 void limn_free(void *block);
 
+/** `bytes` zeroed bytes, aligned to LIMN_LARGE_PAGE and, where the system can, in pages of that
+ * size: who streams through them waits less for page tables.  NULL when exhausted.  limn_pages_free
+ * wants the same `bytes`; any thread may call it. */
+enum { LIMN_LARGE_PAGE = 2 << 20 };
+void *limn_pages_alloc(size_t bytes);
+void limn_pages_free(void *pages, size_t bytes);
+
 /** Gives freed memory back to the system, where the C library can. */
 void limn_memory_trim(void);
 

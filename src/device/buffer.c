@@ -57,13 +57,55 @@ static bool take_from_pool(limn_device *device, size_t capacity, limn_buffer *bu
     return true;
 }
 
+/* Memory of the host's that a buffer lies in. */
+typedef struct lodging {
+    void *pages;
+    size_t bytes;
+} lodging;
+
+static void free_lodging(lodging *l)
+{
+    if (l)
+        limn_pages_free(l->pages, l->bytes);
+    limn_free(l);
+}
+
+static void CL_CALLBACK leave(cl_mem mem, void *user)
+{
+    (void)mem;
+    free_lodging(user);
+}
+
+/* In large pages, which the driver would not ask for; the buffer takes them along when it ends. */
+static cl_mem create_in_pages(limn_device *device, size_t capacity, cl_int *code)
+{
+    cl_mem mem = NULL;
+    *code = CL_OUT_OF_HOST_MEMORY;
+    lodging *l = limn_calloc(1, sizeof *l);
+    if (!l)
+        return NULL;
+    *code = CL_MEM_OBJECT_ALLOCATION_FAILURE; /* this is the device's memory */
+    *l = (lodging){limn_pages_alloc(capacity), capacity};
+    if (l->pages)
+        mem = device->cl.CreateBuffer(device->context, CL_MEM_READ_WRITE | CL_MEM_USE_HOST_PTR,
+                                      capacity, l->pages, code);
+    if (mem && (*code = device->cl.SetMemObjectDestructorCallback(mem, leave, l)) == CL_SUCCESS)
+        return mem;
+    if (mem)
+        device->cl.ReleaseMemObject(mem);
+    free_lodging(l);
+    return NULL;
+}
+
 static cl_int allocate(limn_device *device, size_t capacity, limn_buffer *buffer)
 {
     cl_int code = CL_MEM_OBJECT_ALLOCATION_FAILURE;
+    const bool in_pages = device->limits.is_cpu && capacity >= LIMN_LARGE_PAGE;
     if (capacity <= device->limits.max_allocation &&
         device->held + capacity <= device->limits.global_memory)
-        buffer->mem =
-            device->cl.CreateBuffer(device->context, CL_MEM_READ_WRITE, capacity, NULL, &code);
+        buffer->mem = in_pages ? create_in_pages(device, capacity, &code)
+                               : device->cl.CreateBuffer(device->context, CL_MEM_READ_WRITE,
+                                                         capacity, NULL, &code);
     if (!buffer->mem)
         return code;
     buffer->capacity = capacity;

@@ -17,6 +17,7 @@
     X(CreateCommandQueue)                                                                          \
     X(ReleaseCommandQueue)                                                                         \
     X(CreateBuffer)                                                                                \
+    X(SetMemObjectDestructorCallback)                                                              \
     X(ReleaseMemObject)                                                                            \
     X(CreateProgramWithSource)                                                                     \
     X(CreateProgramWithBinary)                                                                     \

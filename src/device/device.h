@@ -32,7 +32,8 @@ const limn_device_limits *limn_device_get_limits(const limn_device *device);
 typedef struct limn_buffer limn_buffer;
 
 /** `bytes` may be 0.  LIMN_OUT_OF_DEVICE_MEMORY where the device has no more: the pool is emptied
- *  and the request tried once more before that is said. */
+ *  and the request tried once more before that is said.  On CPU devices buffers of 2 MiB and more
+ * lie in large pages, where the system has them for those who ask. */
 limn_status limn_buffer_create(limn_device *device, size_t bytes, limn_buffer **out);
 /** Returns the memory to the pool; sets `*buffer` to NULL; NULL is accepted. */
 void limn_buffer_destroy(limn_buffer **buffer);

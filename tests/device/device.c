@@ -144,6 +144,41 @@ static void buffers_return_to_the_pool(void **state)
     assert_int_equal(after, before);
 }
 
+/* In memory of the host's on CPU devices: it is given back, whatever fails, and holds its bytes. */
+static void large_buffers_come_and_go(void **state)
+{
+    enum { BYTES = (4 << 20) + 1000 };
+    const rig *r = *state;
+    limn_buffer *a;
+    uint64_t before, after, peak;
+    limn_device_trim(r->device);
+    limn_device_memory(r->device, &before, &peak);
+    for (unsigned long nth = 1; nth <= 3; nth++) {
+        const unsigned char byte = (unsigned char)(nth + 1);
+        unsigned char last = 0;
+        limn_memory_fail_at(nth, false);
+        limn_status status = limn_buffer_create(r->device, BYTES, &a);
+        limn_memory_fail_at(0, false);
+        assert_int_equal(status == LIMN_OK, a != NULL);
+        limn_buffer_destroy(&a);
+        limn_device_trim(r->device);
+        faults_set(nth, false, CL_OUT_OF_RESOURCES);
+        status = limn_buffer_create(r->device, BYTES, &a);
+        faults_set(0, false, 0);
+        assert_int_equal(status == LIMN_OK, a != NULL);
+        limn_buffer_destroy(&a);
+        limn_device_trim(r->device);
+        assert_int_equal(limn_buffer_create(r->device, BYTES, &a), LIMN_OK);
+        assert_int_equal(limn_buffer_fill(a, 0, BYTES, &byte, 1), LIMN_OK);
+        assert_int_equal(limn_buffer_read(a, BYTES - 1, &last, 1), LIMN_OK);
+        assert_int_equal(last, byte);
+        limn_buffer_destroy(&a);
+        limn_device_trim(r->device);
+    }
+    limn_device_memory(r->device, &after, &peak);
+    assert_int_equal(after, before);
+}
+
 static void ranges_are_checked(void **state)
 {
     const rig *r = *state;
@@ -289,10 +324,15 @@ static void opening_survives_every_fault(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(words_select_devices),      cmocka_unit_test(buffers_return_to_the_pool),
-        cmocka_unit_test(ranges_are_checked),        cmocka_unit_test(too_large_is_out_of_memory),
-        cmocka_unit_test(a_refused_buffer_says_why), cmocka_unit_test(launches_are_checked),
-        cmocka_unit_test(timing_counts_launches),    cmocka_unit_test(opening_survives_every_fault),
+        cmocka_unit_test(words_select_devices),
+        cmocka_unit_test(buffers_return_to_the_pool),
+        cmocka_unit_test(large_buffers_come_and_go),
+        cmocka_unit_test(ranges_are_checked),
+        cmocka_unit_test(too_large_is_out_of_memory),
+        cmocka_unit_test(a_refused_buffer_says_why),
+        cmocka_unit_test(launches_are_checked),
+        cmocka_unit_test(timing_counts_launches),
+        cmocka_unit_test(opening_survives_every_fault),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
