@@ -4,9 +4,9 @@
 #include <stdio.h>
 
 /* Best first.  The parameter impl names one by its place, from 1. */
-static const conv2d_impl *const implementations[] = {&conv2d_winograd,  &conv2d_tile,
-                                                     &conv2d_depthwise, &conv2d_depthwise_gpu,
-                                                     &conv2d_local,     &conv2d_plain};
+static const conv2d_impl *const implementations[] = {
+    &conv2d_winograd,     &conv2d_tile,  &conv2d_depthwise, &conv2d_depthwise_gpu,
+    &conv2d_winograd_gpu, &conv2d_local, &conv2d_plain};
 enum { IMPL_COUNT = sizeof implementations / sizeof implementations[0] };
 
 /* Slices of the gradient of the bias: fixed, so that its sum has one order. */
@@ -117,7 +117,10 @@ static void refusal(const limn_choice_case *c, int direction, int which, bool fo
     const limn_device_limits *limits = limn_device_get_limits(c->device);
     const conv2d_shape s = conv2d_make_shape(c->params, c->in, c->in_count);
     const conv2d_direction d = (conv2d_direction)direction;
-    const char *reason = implementations[which]->accepts(limits, &s, d);
+    const conv2d_impl *impl = implementations[which];
+    const char *reason = impl->accepts(limits, &s, d);
+    if (!forced && !reason && (s.cg < impl->worth_channels || s.kg < impl->worth_channels))
+        reason = "it does not pay with so few channels";
     if (!forced && is_last_resort(limits, which))
         for (int i = 0; i < which && !reason; i++)
             if (!implementations[i]->accepts(limits, &s, d))

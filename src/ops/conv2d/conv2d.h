@@ -77,7 +77,8 @@ typedef struct conv2d_impl {
      *  and the filling.  Both NULL: there is none. */
     size_t (*prepared)(const limn_device_limits *limits, const conv2d_shape *shape);
     limn_status (*prepare)(const conv2d_call *call);
-    bool for_gpus; /**< a CPU device runs it, but slowly */
+    bool for_gpus;      /**< a CPU device runs it, but slowly */
+    int worth_channels; /**< with fewer, in or out of a group, it is not worth a try unasked */
 } conv2d_impl;
 
 extern const conv2d_impl conv2d_plain;         /**< any shape, one work-item an element */
@@ -85,6 +86,7 @@ extern const conv2d_impl conv2d_winograd;      /**< CPU devices: 3x3 filters of 
 extern const conv2d_impl conv2d_tile;          /**< CPU devices: register tiles */
 extern const conv2d_impl conv2d_depthwise;     /**< CPU devices: every channel a group */
 extern const conv2d_impl conv2d_depthwise_gpu; /**< GPUs: every channel a group */
+extern const conv2d_impl conv2d_winograd_gpu;  /**< GPUs: 3x3 filters of stride 1 */
 extern const conv2d_impl conv2d_local;         /**< GPUs: tiles in local memory */
 
 /** The CONV2D_EPILOGUE_ARGS arguments norm, residual, steps; where there is none, buffers that are
@@ -135,6 +137,11 @@ void conv2d_class_args(const conv2d_shape *shape, conv2d_direction direction, in
 /** The gradient of the filters by cl/conv2d/slices.cl, and the scratch it takes. */
 size_t conv2d_slices_scratch(const conv2d_shape *shape);
 limn_status conv2d_slices_run(const conv2d_call *call);
+
+/* ---- shared by conv2d_winograd and conv2d_winograd_gpu -------------------------------------- */
+
+/** NULL, or why F(4x4, 3x3) does not serve the filters and channels. */
+const char *conv2d_winograd_misfit(const conv2d_shape *shape);
 
 /* ---- reference ------------------------------------------------------------------------------ */
 

@@ -117,11 +117,8 @@ static size_t winograd_scratch(const limn_device_limits *limits, const conv2d_sh
     return sizeof(float) * LANES * (size_t)cut(limits, s, direction).end;
 }
 
-static const char *winograd_accepts(const limn_device_limits *limits, const conv2d_shape *s,
-                                    conv2d_direction direction)
+const char *conv2d_winograd_misfit(const conv2d_shape *s)
 {
-    if (!limits->is_cpu)
-        return "the device is not a CPU";
     if (s->h.kernel != 3 || s->w.kernel != 3 || s->h.stride != 1 || s->w.stride != 1 ||
         s->h.dilation != 1 || s->w.dilation != 1)
         return "the filters are not 3x3 with stride 1";
@@ -129,6 +126,17 @@ static const char *winograd_accepts(const limn_device_limits *limits, const conv
         return "there are groups";
     if (s->cg < FEWEST_CHANNELS || s->kg < FEWEST_CHANNELS)
         return "fewer than 16 channels";
+    return NULL;
+}
+
+static const char *winograd_accepts(const limn_device_limits *limits, const conv2d_shape *s,
+                                    conv2d_direction direction)
+{
+    if (!limits->is_cpu)
+        return "the device is not a CPU";
+    const char *misfit = conv2d_winograd_misfit(s);
+    if (misfit)
+        return misfit;
     const winograd_cut c = cut(limits, s, direction);
     if ((int64_t)c.out_h * c.out_w < 8 * (int64_t)c.th * c.tw)
         return "tiles of 4x4 would be more than half empty";

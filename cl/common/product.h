@@ -1,0 +1,51 @@
+/* A matrix product whose tiles lie in local memory, for kernels on GPUs:
+ *
+ *   z[r, k] += sum_m a[m][r] * b[m][k],   STEP terms m at a time
+ *
+ * A group is SIDE x SIDE work-items and takes TILE x TILE elements of z.  Work-item (tx, ty) holds
+ * EACH x EACH of them: rows product_place(ty, i), columns product_place(tx, j).  Those are runs of
+ * four, the runs of neighbours side by side, so that a float4 at a time is read from local memory
+ * without bank conflicts.  A row of a tile there is one float4 longer than it need be: writing a
+ * tile across its rows then has few. */
+#ifndef SIDE
+#define SIDE 16
+#endif
+#ifndef EACH
+#define EACH 4 /* a multiple of 4 */
+#endif
+#define STEP 16
+#define TILE (EACH * SIDE)
+#define GROUP (SIDE * SIDE)
+#define RUNS (EACH / 4)
+#define ROW (TILE / 4)  /* float4 values of a row of a tile */
+#define PITCH (ROW + 1) /* from one row to the next in local memory */
+
+/* The place in the tile of row or column i of work-item t. */
+int product_place(int t, int i)
+{
+    return 4 * (t + i / 4 * SIDE) + i % 4;
+}
+
+/* Adds the STEP terms in local memory; acc[i][j]: row i, columns 4 * j to 4 * j + 3. */
+void product_add(__local const float4 (*a)[PITCH], __local const float4 (*b)[PITCH], int tx, int ty,
+                 float4 acc[EACH][RUNS])
+{
+#pragma unroll 4
+    for (int m = 0; m < STEP; m++) {
+        float4 bv[RUNS];
+#pragma unroll
+        for (int j = 0; j < RUNS; j++)
+            bv[j] = b[m][tx + j * SIDE];
+#pragma unroll
+        for (int i = 0; i < RUNS; i++) {
+            const float4 av = a[m][ty + i * SIDE];
+#pragma unroll
+            for (int j = 0; j < RUNS; j++) {
+                acc[4 * i][j] = fma((float4)(av.x), bv[j], acc[4 * i][j]);
+                acc[4 * i + 1][j] = fma((float4)(av.y), bv[j], acc[4 * i + 1][j]);
+                acc[4 * i + 2][j] = fma((float4)(av.z), bv[j], acc[4 * i + 2][j]);
+                acc[4 * i + 3][j] = fma((float4)(av.w), bv[j], acc[4 * i + 3][j]);
+            }
+        }
+    }
+}
