@@ -16,6 +16,15 @@
  * Launch: conv2d_pack_forward: global size (ceil(CG * R*S / 16), groups * blocks); one work-item
  * writes 16 rows of one panel.  conv2d_pack_data: global size (KG, groups * blocks); one work-item
  * writes one depth of one panel, all taps.
+ *
+ * conv2d_pack_merged: for the gradient of an input of CG channels through strides that divide its
+ * extents, groups 1.  A block of h_stride x w_stride pixels of dx is one pixel with a channel
+ * l = (a * w_stride + b) * CG + c for each pixel (a, b) of the block and channel c of it; so few
+ * channels fill a vector better, and the classes of pixels need one launch.  Block (qh, qw) meets
+ * dy[qh + i - h_pad][qw + j - w_pad] through tap (i, j) of TH x TW, which for pixel (a, b) is
+ *   r = (h_last + a - h_stride * i) / h_dilation,   s likewise;
+ * where that is no whole number or no tap of w, the filter is 0.  One panel [TH*TW][KG][KB].
+ * Global size (KG).
  */
 #include "common/store.h"
 #include "common/transpose.h"
@@ -103,4 +112,34 @@ __kernel void conv2d_pack_data(__global const float *restrict w, __global float 
             }
             store16(v, to + (size_t)t * kg * KB + 16 * j);
         }
+}
+
+/* The tap that meets `at`, or -1. */
+int conv2d_merged_tap(int at, int dilation, int taps)
+{
+    return at >= 0 && at % dilation == 0 && at / dilation < taps ? at / dilation : -1;
+}
+
+__kernel void conv2d_pack_merged(__global const float *restrict w, __global float *restrict u,
+                                 int zeros, int kg, int cg, int R, int S, int TH, int TW,
+                                 int h_stride, int h_dilation, int h_last, int w_stride,
+                                 int w_dilation, int w_last)
+{
+    const int k = get_global_id(0);
+    if (k >= kg)
+        return;
+    conv2d_head(w, u, 0, zeros, k, kg, 0, 0, 0);
+    for (int t = 0; t < TH * TW; t++) {
+        float part[KB];
+        for (int l = 0; l < KB; l++) {
+            const int a = l / (w_stride * cg), b = l / cg % w_stride;
+            const int r = conv2d_merged_tap(h_last + a - h_stride * (t / TW), h_dilation, R);
+            const int s = conv2d_merged_tap(w_last + b - w_stride * (t % TW), w_dilation, S);
+            part[l] = a < h_stride && r >= 0 && s >= 0
+                          ? w[(((size_t)k * cg + l % cg) * R + r) * S + s]
+                          : 0.0f;
+        }
+        for (int j = 0; j < NV; j++)
+            store16(vload16(j, part), u + zeros + KB + ((size_t)t * kg + k) * KB + 16 * j);
+    }
 }

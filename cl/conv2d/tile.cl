@@ -13,7 +13,8 @@
  *
  *   x  [N][IH][IW][x_channels]   the group's channels from group * depth on
  *   u  zeros, bias and panels as conv2d/pack.cl leaves them: panel [R*S][depth][KB]
- *   y  [N][OH][OW][y_channels]   the group's channels from group * width on
+ *   y  [N][OH][rows][OW][y_channels / rows]   the group's channels from group * width on; rows is 1
+ *      but for merged classes, see conv2d_pack_merged
  *   norm, residual, steps        what follows the sum: common/epilogue.h; residual is like y
  *
  * Pixels are numbered with the image slowest (major 0), or fastest (major 1): then all pixels of a
@@ -50,14 +51,42 @@ void conv2d_next(int major, int N, int QH, int QW, int *n, int *qh, int *qw)
     *qh = *qh == QH ? 0 : *qh;
 }
 
+/* Adds one tap, a panel's rows from `row` on, to a tile.  Meanwhile the next tile's pixels are
+ * asked for, from `soon` on and `pixel_step` apart: each step takes MR floats of them. */
+__attribute__((always_inline)) void conv2d_tile_tap(__global const float *const *from,
+                                                    __global const float *row, int depth,
+                                                    __global const float *soon, int pixel_step,
+                                                    float16 (*acc)[NV])
+{
+    int left = depth;
+#pragma unroll 1
+    for (int d = 0; d < depth; d++) {
+        limn_soon(soon);
+        left -= MR;
+        soon += left > 0 ? MR : MR + pixel_step - depth;
+        left += left > 0 ? 0 : depth;
+        float16 fv[NV];
+#pragma unroll
+        for (int j = 0; j < NV; j++)
+            fv[j] = vload16(j, row + (size_t)d * KB);
+#pragma unroll
+        for (int i = 0; i < MR; i++) {
+            const float16 xv = (float16)(from[i][d]);
+#pragma unroll
+            for (int j = 0; j < NV; j++)
+                acc[i][j] = fma(xv, fv[j], acc[i][j]);
+        }
+    }
+}
+
 /* Finishes `count` pixels of a tile and writes them, channels from k on, of which `valid` are left.
  */
 __attribute__((always_inline)) void
 conv2d_tile_finish(const float16 (*acc)[NV], const size_t *to, int k, int valid, int count,
                    __global float *y, __global const float *norm, __global const float *residual,
-                   int steps, int stream, int y_channels)
+                   int steps, int stream, int rows, int row_channels, int OW, int y_channels)
 {
-    if (valid >= KB && count == MR) {
+    if (rows == 1 && valid >= KB && count == MR) {
 #pragma unroll
         for (int i = 0; i < MR; i++)
 #pragma unroll
@@ -75,6 +104,14 @@ conv2d_tile_finish(const float16 (*acc)[NV], const size_t *to, int k, int valid,
 #pragma unroll
         for (int j = 0; j < NV; j++)
             rest[i * NV + j] = acc[i][j];
+    if (rows > 1) { /* one panel, no steps */
+        const float *from = (const float *)rest;
+        for (int i = 0; i < count; i++)
+            for (int a = 0; a < rows; a++)
+                for (int b = 0; b < row_channels; b++)
+                    y[to[i] + a * OW * row_channels + b] = from[i * KB + a * row_channels + b];
+        return;
+    }
 #pragma unroll 1
     for (int l = 0; l < count * NV; l++) {
         const int lane = l % NV * 16;
@@ -88,22 +125,23 @@ conv2d_tile_finish(const float16 (*acc)[NV], const size_t *to, int k, int valid,
 __kernel void conv2d_tile(__global const float *restrict x, __global const float *restrict u,
                           __global float *restrict y, __global const float *restrict norm,
                           __global const float *restrict residual, int steps, int major, int inside,
-                          int stream, int run, int N, int QH, int QW, int zeros, int panels,
-                          int blocks, int depth, int width, int S, int taps, int IH, int IW,
-                          int x_channels, int OH, int OW, int y_channels, int h_mul, int h_first,
-                          int h_step, int r_first, int r_step, int nr, int h_class, int h_out,
-                          int w_mul, int w_first, int w_step, int s_first, int s_step, int ns,
-                          int w_class, int w_out)
+                          int stream, int run, int rows, int N, int QH, int QW, int zeros,
+                          int panels, int blocks, int depth, int width, int S, int taps, int IH,
+                          int IW, int x_channels, int OH, int OW, int y_channels, int h_mul,
+                          int h_first, int h_step, int r_first, int r_step, int nr, int h_class,
+                          int h_out, int w_mul, int w_first, int w_step, int s_first, int s_step,
+                          int ns, int w_class, int w_out)
 {
-    const int panel = get_global_id(0), pixels = N * QH * QW, group = panel / blocks;
-    const int p_first = (int)get_global_id(1) * (MR * run);
+    const int panel = get_global_id(0), group = panel / blocks, k0 = panel % blocks * KB;
+    const int p_first = (int)get_global_id(1) * (MR * run), pixels = N * QH * QW;
+    const int p_end = min(p_first + MR * run, pixels);
     if (p_first >= pixels || panel >= panels)
         return;
-    const int p_end = min(p_first + MR * run, pixels), k0 = panel % blocks * KB;
     __global const float *xg = x + group * depth;
     __global const float *f = u + zeros + panels * KB + (size_t)panel * taps * depth * KB;
     const int first = major ? p_first / N : p_first % (QH * QW);
-    const int pixel_step = major ? IH * IW * x_channels : w_mul * x_channels;
+    const int row_channels = y_channels / rows;
+    const int pixel_step = (major ? IH * IW : w_mul) * x_channels;
     int n = major ? p_first % N : p_first / (QH * QW), qh = first / QW, qw = first % QW;
     for (int p0 = p_first; p0 < p_end; p0 += MR) {
         int ih[MR], iw[MR];
@@ -113,8 +151,8 @@ __kernel void conv2d_tile(__global const float *restrict x, __global const float
             ih[i] = qh * h_mul + h_first;
             iw[i] = qw * w_mul + w_first;
             image[i] = (size_t)n * IH * IW * x_channels;
-            to[i] =
-                (((size_t)n * OH + h_class + h_out * qh) * OW + w_class + w_out * qw) * y_channels;
+            to[i] = (((size_t)n * OH + h_class + h_out * qh) * OW * rows + w_class + w_out * qw) *
+                    row_channels;
             if (p0 + i + 1 < pixels) /* the last pixel stands in for those past the end */
                 conv2d_next(major, N, QH, QW, &n, &qh, &qw);
         }
@@ -145,32 +183,13 @@ __kernel void conv2d_tile(__global const float *restrict x, __global const float
                     continue;
                 __global const float *row =
                     f + (size_t)((r_first + a * r_step) * S + s_first + b * s_step) * depth * KB;
-                /* the next tile's, of which each step asks for MR floats, pixel by pixel */
                 __global const float *soon =
                     xg + (((size_t)n * IH + qh * h_mul + h_first + a * h_step) * IW + qw * w_mul +
                           w_first + b * w_step) *
                              x_channels;
-                int left = depth;
-#pragma unroll 1
-                for (int d = 0; d < depth; d++) {
-                    limn_soon(soon);
-                    left -= MR;
-                    soon += left > 0 ? MR : MR + pixel_step - depth;
-                    left += left > 0 ? 0 : depth;
-                    float16 fv[NV];
-#pragma unroll
-                    for (int j = 0; j < NV; j++)
-                        fv[j] = vload16(j, row + (size_t)d * KB);
-#pragma unroll
-                    for (int i = 0; i < MR; i++) {
-                        const float16 xv = (float16)(from[i][d]);
-#pragma unroll
-                        for (int j = 0; j < NV; j++)
-                            acc[i][j] = fma(xv, fv[j], acc[i][j]);
-                    }
-                }
+                conv2d_tile_tap(from, row, depth, soon, pixel_step, acc);
             }
         conv2d_tile_finish(acc, to, group * width + k0, width - k0, min(MR, pixels - p0), y, norm,
-                           residual, steps, stream, y_channels);
+                           residual, steps, stream, rows, row_channels, OW, y_channels);
     }
 }

@@ -55,6 +55,13 @@ static const limn_op_case cases[] = {
     EVERY(CONV, "dilation=2 stride=2 pad=1", 2, 8, 9, 16, 16, 16, 3, 3),
     EVERY(CONV, "dilation=3 stride=2 pad=4", 1, 9, 8, 8, 16, 8, 3, 2),
     EVERY(CONV, "dilation=4 stride=6 pad=3", 1, 13, 12, 8, 16, 8, 3, 3),
+    /* strides that divide the image, few channels: blocks of pixels taken for one */
+    EVERY(CONV, "stride=2 pad=3", 1, 8, 10, 3, 20, 3, 7, 7),
+    EVERY(CONV, "stride=2 stride_w=1 pad=1", 2, 4, 5, 3, 7, 3, 3, 3),
+    EVERY(CONV, "stride=1 stride_w=2 pad=1", 2, 3, 6, 8, 7, 8, 3, 3),
+    EVERY(CONV, "stride=3 stride_w=2 pad=1 dilation=2", 2, 9, 8, 5, 18, 5, 3, 3),
+    EVERY(CONV_BIAS, "stride=3 pad=2", 1, 6, 9, 7, 16, 7, 5, 5),
+    EVERY(CONV, "stride=4 pad=0", 2, 8, 8, 4, 16, 4, 4, 5),
     /* groups */
     EVERY(CONV_BIAS, "groups=2 pad=1", 2, 4, 4, 32, 48, 16, 3, 3),
     EVERY(CONV, "groups=3 stride=2 pad=1", 1, 5, 4, 60, 27, 20, 3, 3),

@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+enum { MOST_MERGED = 64 }; /* channels of a merged pixel: one panel */
+
 int conv2d_class_count(const conv2d_axis *axis, conv2d_direction direction)
 {
     return direction == CONV2D_DATA ? axis->stride : 1;
@@ -83,6 +85,56 @@ limn_status conv2d_pack(const conv2d_call *call, conv2d_direction direction, int
                        limn_in(call->bias ? call->bias : call->w), limn_out(call->prepared),
                        limn_int(call->bias != NULL), limn_int(zeros), limn_int(panels),
                        limn_int(blocks), limn_int(s->kg), limn_int(s->cg), limn_int(s->taps));
+}
+
+/* Pixels a < stride of block q meet dy at q + (a + pad - r * dilation) / stride: from q - pad of
+ * the result on. */
+static conv2d_axis merged_axis(const conv2d_axis *axis)
+{
+    const int before = ((axis->kernel - 1) * axis->dilation - axis->pad) / axis->stride;
+    const int after = (axis->stride - 1 + axis->pad) / axis->stride;
+    return (conv2d_axis){.in = axis->out,
+                         .out = axis->in / axis->stride,
+                         .kernel = before + after + 1,
+                         .stride = 1,
+                         .pad = before,
+                         .dilation = 1};
+}
+
+static bool axis_merges(const conv2d_axis *axis)
+{
+    return axis->in % axis->stride == 0 && (axis->kernel - 1) * axis->dilation >= axis->pad;
+}
+
+bool conv2d_merge(const conv2d_shape *s, conv2d_shape *merged)
+{
+    const int64_t width = (int64_t)s->cg * s->h.stride * s->w.stride;
+    if (s->groups > 1 || width > MOST_MERGED || !axis_merges(&s->h) || !axis_merges(&s->w))
+        return false;
+    *merged = (conv2d_shape){.n = s->n,
+                             .groups = 1,
+                             .cg = s->kg,
+                             .kg = (int)width,
+                             .h = merged_axis(&s->h),
+                             .w = merged_axis(&s->w)};
+    merged->taps = merged->h.kernel * merged->w.kernel;
+    /* vectors of filters that a block's pixels take, merged and class by class */
+    return (width + 15) / 16 * merged->taps < (int64_t)(s->cg + 15) / 16 * s->taps;
+}
+
+limn_status conv2d_pack_merged(const conv2d_call *call, const conv2d_shape *merged, int nv)
+{
+    const conv2d_shape *s = call->shape;
+    const conv2d_axis *h = &merged->h, *w = &merged->w;
+    char defines[32];
+    snprintf(defines, sizeof(defines), "-DNV=%d", nv);
+    return LIMN_LAUNCH(call->device, "conv2d_pack_merged", defines, limn_grid_1d((size_t)s->kg),
+                       limn_in(call->w), limn_out(call->scratch),
+                       limn_int(zeros_of(merged, CONV2D_FORWARD)), limn_int(s->kg), limn_int(s->cg),
+                       limn_int(s->h.kernel), limn_int(s->w.kernel), limn_int(h->kernel),
+                       limn_int(w->kernel), limn_int(s->h.stride), limn_int(s->h.dilation),
+                       limn_int(s->h.pad + s->h.stride * h->pad), limn_int(s->w.stride),
+                       limn_int(s->w.dilation), limn_int(s->w.pad + s->w.stride * w->pad));
 }
 
 limn_arg conv2d_result_arg(const conv2d_call *call)

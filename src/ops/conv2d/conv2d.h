@@ -126,6 +126,13 @@ size_t conv2d_packed_floats(const conv2d_shape *shape, conv2d_direction directio
  *  (CONV2D_DATA); kb = 16 * nv. */
 limn_status conv2d_pack(const conv2d_call *call, conv2d_direction direction, int nv);
 
+/** Whether the gradient of the input had better take blocks of pixels for one pixel, as
+ *  conv2d_pack_merged in conv2d/pack.cl says: then `merged` is a CONV2D_FORWARD of stride 1 from dy
+ *  to those pixels, whose channels lie in shape->h.stride rows. */
+bool conv2d_merge(const conv2d_shape *shape, conv2d_shape *merged);
+/** As conv2d_pack for the latter; into call->scratch. */
+limn_status conv2d_pack_merged(const conv2d_call *call, const conv2d_shape *merged, int nv);
+
 enum { CONV2D_CLASS_ARGS = 32 };
 /** Fills the CONV2D_CLASS_ARGS arguments that follow (x, u, y, ...) in both kernels: N, QH, QW,
  *  zeros, panels, ... w_out. */

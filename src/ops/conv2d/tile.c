@@ -63,10 +63,26 @@ static size_t filter_floats(const conv2d_shape *s)
            (size_t)s->cg;
 }
 
+/* What conv2d_tile is given for one direction of a shape. */
+typedef struct tile_work {
+    conv2d_shape shape;
+    conv2d_direction direction;
+    int rows; /* that a result pixel's channels lie in: more than 1 where classes are merged */
+} tile_work;
+
+static tile_work work_of(const conv2d_shape *s, conv2d_direction direction)
+{
+    tile_work work = {.direction = CONV2D_FORWARD, .rows = s->h.stride};
+    if (direction == CONV2D_DATA && conv2d_merge(s, &work.shape))
+        return work;
+    return (tile_work){*s, direction, 1};
+}
+
 static size_t packed_bytes(const conv2d_shape *s, conv2d_direction direction)
 {
-    const int kb = 16 * vectors_for(result_channels(s, direction));
-    return sizeof(float) * conv2d_packed_floats(s, direction, kb);
+    const tile_work work = work_of(s, direction);
+    const int kb = 16 * vectors_for(result_channels(&work.shape, work.direction));
+    return sizeof(float) * conv2d_packed_floats(&work.shape, work.direction, kb);
 }
 
 static size_t tile_prepared(const limn_device_limits *limits, const conv2d_shape *s)
@@ -134,23 +150,24 @@ static int run_of(const conv2d_shape *s, conv2d_direction direction, const conv2
 }
 
 /* Forward, or the gradient of the input: one launch for each class of pixels. */
-static limn_status run_tiles(const conv2d_call *call, conv2d_direction direction)
+static limn_status run_tiles(const conv2d_call *call, conv2d_direction wanted)
 {
-    const conv2d_shape *s = call->shape;
-    const int nv = vectors_for(result_channels(s, direction)), kb = 16 * nv, mr = pixels_for(nv);
-    const int channels = result_channels(s, direction);
+    const tile_work work = work_of(call->shape, wanted);
+    const conv2d_shape *s = &work.shape;
+    const conv2d_direction direction = work.direction;
+    const int channels = result_channels(s, direction), nv = vectors_for(channels), kb = 16 * nv;
+    const int mr = pixels_for(nv);
     const size_t panels = (size_t)s->groups * (size_t)((channels + kb - 1) / kb);
-    const bool data = direction == CONV2D_DATA;
     const bool stream = channels % kb == 0 && limn_buffer_size(call->result) >= STREAM_BYTES;
     char defines[48];
     snprintf(defines, sizeof(defines), "-DMR=%d -DNV=%d", mr, nv);
-    const limn_buffer *packed = data ? call->scratch : call->prepared;
-    limn_status status = data ? conv2d_pack(call, direction, nv) : LIMN_OK;
-    if (status != LIMN_OK)
-        return status;
+    limn_status status = LIMN_OK;
+    if (wanted == CONV2D_DATA)
+        status = direction == CONV2D_DATA ? conv2d_pack(call, direction, nv)
+                                          : conv2d_pack_merged(call, s, nv);
     const int h_count = conv2d_class_count(&s->h, direction);
     const int w_count = conv2d_class_count(&s->w, direction);
-    for (int i = 0; i < h_count * w_count; i++) {
+    for (int i = 0; i < h_count * w_count && status == LIMN_OK; i++) {
         const conv2d_class h = conv2d_class_make(&s->h, direction, i / w_count);
         const conv2d_class w = conv2d_class_make(&s->w, direction, i % w_count);
         const bool skips = h.taps * w.taps > 1 && h.count * w.count <= SMALL_IMAGE;
@@ -158,25 +175,27 @@ static limn_status run_tiles(const conv2d_call *call, conv2d_direction direction
         if (pixels == 0)
             continue;
         const int run = run_of(s, direction, &h, &w, mr, panels);
+        const bool data = direction == CONV2D_DATA;
         const bool inside = axis_inside(&h, data ? s->h.out : s->h.in) &&
                             axis_inside(&w, data ? s->w.out : s->w.in);
-        limn_arg args[7 + CONV2D_EPILOGUE_ARGS + CONV2D_CLASS_ARGS] = {
-            limn_in(data ? call->dy : call->x), limn_in(packed), conv2d_result_arg(call)};
+        limn_arg args[8 + CONV2D_EPILOGUE_ARGS + CONV2D_CLASS_ARGS] = {
+            limn_in(wanted == CONV2D_DATA ? call->dy : call->x),
+            limn_in(wanted == CONV2D_DATA ? call->scratch : call->prepared),
+            conv2d_result_arg(call)};
         conv2d_epilogue_args(call, args + 3);
         limn_arg *rest = args + 3 + CONV2D_EPILOGUE_ARGS;
         rest[0] = limn_int(skips && s->n >= FEWEST_IMAGES);
         rest[1] = limn_int(inside);
         rest[2] = limn_int(stream);
         rest[3] = limn_int(run);
-        conv2d_class_args(s, direction, kb, &h, &w, rest + 4);
+        rest[4] = limn_int(work.rows);
+        conv2d_class_args(s, direction, kb, &h, &w, rest + 5);
         const size_t step = (size_t)mr * (size_t)run;
         const limn_grid grid = {{panels, (pixels + step - 1) / step, 1}, {1, 1, 1}};
         status = limn_launch(call->device, "conv2d_tile", defines, grid, args,
                              sizeof(args) / sizeof(args[0]));
-        if (status != LIMN_OK)
-            return status;
     }
-    return LIMN_OK;
+    return status;
 }
 
 /* One launch of conv2d_filter over images n0 .. n1 and a range of blocks. */
