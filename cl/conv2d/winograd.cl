@@ -2,35 +2,34 @@
  *
  *   y tile [4][4] = A^T [ sum_c (G f[k, c] G^T) * (B^T x tile[c] B) ] A        (common/winograd.h)
  *
- * A tile is 4 x 4 outputs and the 6 x 6 inputs below them; tile t of the batch covers rows
- * 4 * (t / TW % TH).. and columns 4 * (t % TW).. of image t / (TH * TW).  What lies outside an
- * image is 0, and is not written.
+ * A tile is 4 x 4 outputs, fewer at the border, and the 6 x 6 inputs below them; its row in v and
+ * m, and the layout `cover`: common/winograd_tiles.h.  What lies outside an image is 0, and is not
+ * written.
  *
  *   x, y  [N][H][W][channels]
  *   u     [zeros][bias][36][u_plane]: zeros of one input pixel, bias, both in whole vectors;
  * filters [blocks of 16 output channels][depth][16] for each of the 36, depth in whole vectors
  *         (conv2d/winograd_pack.cl)
  *   work  v and m, from vector v_at on; u may lie before them in the same buffer:
- *   v     [36][v_plane][16]: [blocks of 16 input channels][T], T tiles at a time
+ *   v     [36][v_plane][16]: [blocks of 16 input channels][T], T rows at a time
  *   m     [36][m_plane][16]: [blocks of 16 output channels][T]
- * T is a multiple of MR; rows past the last tile are written as 0, so that every value read was
- * written.  Planes count vectors of 16 floats.
+ * T and each run of rows are multiples of MR; a row that is no tile is written as 0, so that every
+ * value read was written.  Planes count vectors of 16 floats.
  *
  *   norm, residual, steps: what follows the sum (common/epilogue.h); residual is like y
  *
- * conv2d_winograd_input, _product, _output: one step each for T tiles of the batch, v and m
- *   whole.  Global sizes (T), (T / MR, panels, 36), (tiles).  One work-item: one tile; MR tiles x
- *   16 * NV output channels of one of the 36; one tile.
- * conv2d_winograd: all steps for T tiles at a time, panel after panel, so that v and m stay in one
- *   core's cache.  Global size (groups); group g takes tiles g * T.., (g + groups) * T..; its v and
- *   m (of one panel) begin `slot` vectors after those of group g - 1.
- * Local size 1 throughout.  stream 1: y is too large for the caches and is written around them;
- * only where all output channels are whole vectors.
+ * conv2d_winograd_input, _product, _output: one step each for rows first.. of the batch, v and m
+ *   whole.  Global sizes (rows), (rows / MR, panels, 36), (rows).  One work-item: one row; MR rows
+ * x 16 * NV output channels of one of the 36; one row. conv2d_winograd: all steps for T rows at a
+ * time, panel after panel, so that v and m stay in one core's cache.  Global size (groups); group g
+ * takes rows g * T.., (g + groups) * T..; its v and m (of one panel) begin `slot` vectors after
+ * those of group g - 1. Local size 1 throughout.  stream 1: y is too large for the caches and is
+ * written around them; only where all output channels are whole vectors.
  */
 #include "common/epilogue.h"
 #include "common/soon.h"
 #include "common/stream.h"
-#include "common/winograd.h"
+#include "common/winograd_tiles.h"
 
 #ifndef MR
 #define MR 6 /* tiles of a product */
@@ -42,13 +41,13 @@
 #define PART 1 /* 0: the channels of x and of y are whole vectors */
 #endif
 
-/* Tile t of x into row `row` of v. */
+/* A tile of x into row `row` of v. */
 void winograd_load(__global const float *restrict x, __global const float *restrict zeros,
-                   __global float *restrict v, int plane, int T, int row, int t, int TH, int TW,
+                   __global float *restrict v, int plane, int T, int row, const winograd_tile *tile,
                    int H, int W, int channels, int h_pad, int w_pad)
 {
-    const int top = t / TW % TH * 4 - h_pad, left = t % TW * 4 - w_pad;
-    __global const float *image = x + (size_t)(t / (TW * TH)) * H * W * channels;
+    const int top = tile->top - h_pad, left = tile->left - w_pad;
+    __global const float *image = x + (size_t)tile->image * H * W * channels;
     __global const float *from[36];
     for (int i = 0; i < 36; i++) {
         const int h = top + i / 6, w = left + i % 6;
@@ -67,7 +66,7 @@ void winograd_load(__global const float *restrict x, __global const float *restr
                 if (j >= 2) /* new in the next tile */
                     limn_soon(pixel + 4 * channels);
             }
-            winograd_input(d, columns[j]);
+            winograd_input(d, columns[j], tile->height);
         }
         __global float *to = v + ((size_t)b * T + row) * 16;
 #pragma unroll 1
@@ -76,7 +75,7 @@ void winograd_load(__global const float *restrict x, __global const float *restr
 #pragma unroll
             for (int j = 0; j < 6; j++)
                 d[j] = columns[j][i];
-            winograd_input(d, o);
+            winograd_input(d, o, tile->width);
 #pragma unroll
             for (int j = 0; j < 6; j++)
                 store16(o[j], to + (size_t)(6 * i + j) * plane * 16);
@@ -123,15 +122,15 @@ void winograd_multiply(__global const float *restrict a, __global const float *r
             store16(acc[i][j], m + ((size_t)j * T + i) * 16);
 }
 
-/* Row `row` of m into tile t of y: output channels from 16 * first on, `blocks` vectors of them. */
+/* Row `row` of m into a tile of y: output channels from 16 * first on, `blocks` vectors of them. */
 void winograd_store(__global const float *restrict m, __global const float *restrict bias,
                     __global float *restrict y, __global const float *restrict norm,
                     __global const float *restrict residual, int steps, int plane, int T, int row,
-                    int t, int TH, int TW, int H, int W, int channels, int first, int blocks,
+                    const winograd_tile *tile, int H, int W, int channels, int first, int blocks,
                     int stream)
 {
-    const int top = t / TW % TH * 4, left = t % TW * 4;
-    const size_t tile = ((size_t)(t / (TW * TH)) * H * W + top * W + left) * channels;
+    const int top = tile->top, left = tile->left;
+    const size_t corner = ((size_t)tile->image * H * W + top * W + left) * channels;
     for (int b = 0; b < blocks; b++) {
         __global const float *from = m + ((size_t)b * T + row) * 16;
         float16 columns[6][4];
@@ -140,8 +139,10 @@ void winograd_store(__global const float *restrict m, __global const float *rest
             float16 d[6];
 #pragma unroll
             for (int i = 0; i < 6; i++)
-                d[i] = vload16((size_t)(6 * i + j) * plane, from);
-            winograd_output(d, columns[j]);
+                d[i] = winograd_point_left_out(6 * i + j, tile->height, tile->width)
+                           ? (float16)(0.0f)
+                           : vload16((size_t)(6 * i + j) * plane, from);
+            winograd_output(d, columns[j], tile->height);
         }
         const int k0 = 16 * (first + b), valid = PART ? channels - k0 : 16;
         const float16 start = vload16(0, bias + k0);
@@ -151,11 +152,11 @@ void winograd_store(__global const float *restrict m, __global const float *rest
 #pragma unroll
             for (int j = 0; j < 6; j++)
                 d[j] = columns[j][i];
-            winograd_output(d, o);
+            winograd_output(d, o, tile->width);
 #pragma unroll
             for (int j = 0; j < 4; j++)
                 if (top + i < H && left + j < W) {
-                    const size_t at = tile + (size_t)(i * W + j) * channels + k0;
+                    const size_t at = corner + (size_t)(i * W + j) * channels + k0;
                     stream_lanes(finish_lanes(o[j] + start, steps, norm, channels, k0, residual, y,
                                               at, valid),
                                  stream, y + at, valid);
@@ -164,25 +165,35 @@ void winograd_store(__global const float *restrict m, __global const float *rest
     }
 }
 
-__kernel void conv2d_winograd_input(__global const float *restrict x, __global const float *u,
-                                    __global float *work, int v_at, int v_plane, int first,
-                                    int tiles, int T, int TH, int TW, int H, int W, int channels,
-                                    int h_pad, int w_pad)
+/* Row first + row of the batch into row `row` of v. */
+void winograd_load_row(const winograd_layout *tiles, __global const float *restrict x,
+                       __global const float *restrict zeros, __global float *restrict v, int plane,
+                       int T, int first, int row, int H, int W, int channels, int h_pad, int w_pad)
 {
-    const int row = get_global_id(0);
-    __global float *v = work + (size_t)v_at * 16;
-    if (row < tiles)
-        winograd_load(x, u, v, v_plane, T, row, first + row, TH, TW, H, W, channels, h_pad, w_pad);
-    else if (row < T)
-        winograd_clear(v, v_plane, T, row, channels);
+    winograd_tile tile;
+    if (winograd_find(tiles, first + row, &tile))
+        winograd_load(x, zeros, v, plane, T, row, &tile, H, W, channels, h_pad, w_pad);
+    else
+        winograd_clear(v, plane, T, row, channels);
 }
 
-__kernel void conv2d_winograd_product(__global const float *u, __global float *work, int u_at,
-                                      int u_plane, int v_at, int v_plane, int m_at, int m_plane,
-                                      int T, int blocks, int panels)
+__kernel void conv2d_winograd_input(int8 cover, __global const float *restrict x,
+                                    __global const float *u, __global float *work, int v_at,
+                                    int v_plane, int first, int T, int H, int W, int channels,
+                                    int h_pad, int w_pad)
 {
+    const winograd_layout tiles = winograd_layout_of(cover);
+    winograd_load_row(&tiles, x, u, work + (size_t)v_at * 16, v_plane, T, first, get_global_id(0),
+                      H, W, channels, h_pad, w_pad);
+}
+
+__kernel void conv2d_winograd_product(int8 cover, __global const float *u, __global float *work,
+                                      int u_at, int u_plane, int v_at, int v_plane, int m_at,
+                                      int m_plane, int first, int T, int blocks)
+{
+    const winograd_layout tiles = winograd_layout_of(cover);
     const int t0 = (int)get_global_id(0) * MR, panel = get_global_id(1), i = get_global_id(2);
-    if (t0 >= T || panel >= panels)
+    if (first + t0 < winograd_begin(&tiles, i) || first + t0 >= winograd_end(&tiles, i))
         return;
     const size_t b = u_at + (size_t)i * u_plane + (size_t)panel * blocks * 16 * NV;
     const size_t m = m_at + (size_t)i * m_plane + (size_t)panel * NV * T + t0;
@@ -190,51 +201,53 @@ __kernel void conv2d_winograd_product(__global const float *u, __global float *w
                       blocks);
 }
 
-__kernel void conv2d_winograd_output(__global const float *u, __global const float *work,
-                                     __global float *restrict y,
+__kernel void conv2d_winograd_output(int8 cover, __global const float *u,
+                                     __global const float *work, __global float *restrict y,
                                      __global const float *restrict norm,
                                      __global const float *restrict residual, int steps, int zeros,
-                                     int m_at, int m_plane, int first, int tiles, int T, int TH,
-                                     int TW, int H, int W, int channels, int stream)
+                                     int m_at, int m_plane, int first, int T, int H, int W,
+                                     int channels, int stream)
 {
+    const winograd_layout tiles = winograd_layout_of(cover);
     const int row = get_global_id(0);
-    if (row < tiles)
+    winograd_tile tile;
+    if (winograd_find(&tiles, first + row, &tile))
         winograd_store(work + (size_t)m_at * 16, u + zeros * 16, y, norm, residual, steps, m_plane,
-                       T, row, first + row, TH, TW, H, W, channels, 0, (channels + 15) / 16,
-                       stream);
+                       T, row, &tile, H, W, channels, 0, (channels + 15) / 16, stream);
 }
 
-__kernel void conv2d_winograd(__global const float *restrict x, __global const float *u,
+__kernel void conv2d_winograd(int8 cover, __global const float *restrict x, __global const float *u,
                               __global float *work, __global float *restrict y,
                               __global const float *restrict norm,
                               __global const float *restrict residual, int steps, int slot,
                               int zeros, int u_at, int u_plane, int v_at, int v_plane, int m_plane,
-                              int tiles, int T, int TH, int TW, int IH, int IW, int depth,
-                              int h_pad, int w_pad, int OH, int OW, int width, int panels,
-                              int stream)
+                              int all_rows, int T, int IH, int IW, int depth, int h_pad, int w_pad,
+                              int OH, int OW, int width, int panels, int stream)
 {
+    const winograd_layout tiles = winograd_layout_of(cover);
     const int blocks = (depth + 15) / 16;
     __global float *v = work + (v_at + get_global_id(0) * slot) * 16;
     __global float *m = v + (size_t)36 * v_plane * 16;
-    for (int first = (int)get_global_id(0) * T; first < tiles;
+    for (int first = (int)get_global_id(0) * T; first < all_rows;
          first += (int)get_global_size(0) * T) {
-        const int rows = min(T, tiles - first);
-        for (int row = 0; row < T; row++)
-            if (row < rows)
-                winograd_load(x, u, v, v_plane, T, row, first + row, TH, TW, IH, IW, depth, h_pad,
-                              w_pad);
-            else
-                winograd_clear(v, v_plane, T, row, depth);
+        const int rows = min(T, all_rows - first);
+        for (int row = 0; row < rows; row++)
+            winograd_load_row(&tiles, x, u, v, v_plane, T, first, row, IH, IW, depth, h_pad, w_pad);
         for (int panel = 0; panel < panels; panel++) {
             for (int i = 0; i < 36; i++) {
                 const size_t b = u_at + (size_t)i * u_plane + (size_t)panel * blocks * 16 * NV;
-                for (int t0 = 0; t0 < T; t0 += MR)
+                const int begin = max(winograd_begin(&tiles, i) - first, 0);
+                const int end = min(winograd_end(&tiles, i) - first, rows);
+                for (int t0 = begin; t0 < end; t0 += MR)
                     winograd_multiply(v + ((size_t)i * v_plane + t0) * 16, u + b * 16,
                                       m + ((size_t)i * m_plane + t0) * 16, T, blocks);
             }
-            for (int row = 0; row < rows; row++)
-                winograd_store(m, u + zeros * 16, y, norm, residual, steps, m_plane, T, row,
-                               first + row, TH, TW, OH, OW, width, panel * NV, NV, stream);
+            for (int row = 0; row < rows; row++) {
+                winograd_tile tile;
+                if (winograd_find(&tiles, first + row, &tile))
+                    winograd_store(m, u + zeros * 16, y, norm, residual, steps, m_plane, T, row,
+                                   &tile, OH, OW, width, panel * NV, NV, stream);
+            }
         }
     }
 }

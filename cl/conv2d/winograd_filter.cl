@@ -7,9 +7,9 @@
  *   sums  [36][sums_plane][16], [blocks of 16 filters][depth] of each plane used: the products of
  * all tiles so far; depth is the channels of x in whole vectors dw    [K][C][9]
  *
- * conv2d_winograd_gradient  global (tiles): one tile of dy, all its channels
+ * conv2d_winograd_gradient  global (rows): one tile of dy, all its channels
  * conv2d_winograd_sums      global (depth / MC, blocks of filters / NV, 36): MC channels of x times
- *                           16 * NV filters in registers; adds to `sums` where add is not 0,
+ *                           16 * NV filters in registers; adds to `sums` where first is not 0,
  *                           writes around the caches where stream is not 0
  * conv2d_winograd_unpack    global (depth / 16, blocks of filters): 16 filters of 16 channels
  * All with local size 1.
@@ -17,7 +17,7 @@
 #include "common/lanes.h"
 #include "common/soon.h"
 #include "common/stream.h"
-#include "common/winograd.h"
+#include "common/winograd_tiles.h"
 
 #ifndef MC
 #define MC 8 /* channels of x: divides 16 */
@@ -29,16 +29,17 @@
 #define NV 2 /* float16 vectors of filters: divides their number of blocks */
 #endif
 
-__kernel void conv2d_winograd_gradient(__global const float *restrict dy,
+__kernel void conv2d_winograd_gradient(int8 cover, __global const float *restrict dy,
                                        __global float *restrict work, int g_at, int plane,
-                                       int first, int tiles, int T, int TH, int TW, int H, int W,
-                                       int channels)
+                                       int first, int T, int H, int W, int channels)
 {
+    const winograd_layout tiles = winograd_layout_of(cover);
     const int id = get_global_id(0), blocks = (channels + 15) / 16;
-    if (id >= tiles)
+    winograd_tile tile;
+    if (!winograd_find(&tiles, first + id, &tile))
         return;
-    const int t = first + id, top = t / TW % TH * 4, left = t % TW * 4;
-    __global const float *from = dy + ((size_t)(t / (TW * TH)) * H * W + top * W + left) * channels;
+    const int top = tile.top, left = tile.left;
+    __global const float *from = dy + ((size_t)tile.image * H * W + top * W + left) * channels;
     __global float *g = work + ((size_t)g_at + id) * 16;
     for (int b = 0; b < blocks; b++) {
         float16 columns[4][6];
@@ -52,13 +53,13 @@ __kernel void conv2d_winograd_gradient(__global const float *restrict dy,
                 d[i] = inside ? load_lanes(pixel, PART ? channels - 16 * b : 16) : (float16)(0.0f);
                 limn_soon(pixel + 4 * channels);
             }
-            winograd_gradient(d, columns[j]);
+            winograd_gradient(d, columns[j], tile.height);
         }
 #pragma unroll 1
         for (int i = 0; i < 6; i++) {
             const float16 d[4] = {columns[0][i], columns[1][i], columns[2][i], columns[3][i]};
             float16 o[6];
-            winograd_gradient(d, o);
+            winograd_gradient(d, o, tile.width);
 #pragma unroll
             for (int j = 0; j < 6; j++)
                 store16(o[j], g + ((size_t)(6 * i + j) * plane + (size_t)b * T) * 16);
@@ -66,14 +67,17 @@ __kernel void conv2d_winograd_gradient(__global const float *restrict dy,
     }
 }
 
-__kernel void conv2d_winograd_sums(__global float *work, int v_at, int v_plane, int g_at,
-                                   int g_plane, int sums_at, int sums_plane, int add, int tiles,
-                                   int T, int depth, int blocks, int stream)
+__kernel void conv2d_winograd_sums(int8 cover, __global float *work, int v_at, int v_plane,
+                                   int g_at, int g_plane, int sums_at, int sums_plane, int first,
+                                   int rows, int T, int depth, int blocks, int stream)
 {
+    const winograd_layout tiles = winograd_layout_of(cover);
     const int c0 = (int)get_global_id(0) * MC, block = (int)get_global_id(1) * NV;
     const int i36 = get_global_id(2);
     if (c0 >= depth || block >= blocks)
         return;
+    const int begin = max(winograd_begin(&tiles, i36) - first, 0);
+    const int end = min(winograd_end(&tiles, i36) - first, rows);
     __global const float *a =
         work + ((size_t)v_at + (size_t)i36 * v_plane + (size_t)(c0 / 16) * T) * 16 + c0 % 16;
     __global const float *b =
@@ -85,9 +89,9 @@ __kernel void conv2d_winograd_sums(__global float *work, int v_at, int v_plane, 
     for (int i = 0; i < MC; i++)
 #pragma unroll
         for (int j = 0; j < NV; j++)
-            acc[i][j] = add ? vload16((size_t)j * depth + i, sum) : (float16)(0.0f);
+            acc[i][j] = first > 0 ? vload16((size_t)j * depth + i, sum) : (float16)(0.0f);
 #pragma unroll 1
-    for (int t = 0; t < tiles; t++) {
+    for (int t = begin; t < end; t++) {
         float16 bv[NV];
 #pragma unroll
         for (int j = 0; j < NV; j++)

@@ -70,6 +70,7 @@ typedef enum limn_arg_kind {
     LIMN_ARG_LONG,
     LIMN_ARG_ULONG,
     LIMN_ARG_FLOAT,
+    LIMN_ARG_INT8,  /**< a vector of 8 */
     LIMN_ARG_LOCAL, /**< bytes of local memory */
     LIMN_ARG_NONE   /**< a buffer argument without one: NULL in the kernel */
 } limn_arg_kind;
@@ -82,6 +83,7 @@ typedef struct limn_arg {
         int64_t l;
         uint64_t ul;
         float f;
+        int32_t v[8];
         size_t local;
     } value;
 } limn_arg;
@@ -121,6 +123,10 @@ static inline limn_arg limn_ulong(uint64_t v)
 static inline limn_arg limn_float(double v)
 {
     return (limn_arg){LIMN_ARG_FLOAT, {.f = (float)v}};
+}
+static inline limn_arg limn_int8(int a, int b, int c, int d, int e, int f, int g, int h)
+{
+    return (limn_arg){LIMN_ARG_INT8, {.v = {a, b, c, d, e, f, g, h}}};
 }
 static inline limn_arg limn_local(size_t bytes)
 {

@@ -47,6 +47,8 @@ static cl_int set_arg(limn_device *device, cl_kernel kernel, cl_uint index, cons
     case LIMN_ARG_LONG:
     case LIMN_ARG_ULONG:
         return device->cl.SetKernelArg(kernel, index, 8, &arg->value);
+    case LIMN_ARG_INT8:
+        return device->cl.SetKernelArg(kernel, index, sizeof arg->value.v, arg->value.v);
     case LIMN_ARG_NONE:
         mem = NULL;
         return device->cl.SetKernelArg(kernel, index, sizeof mem, &mem);

@@ -19,11 +19,14 @@ typedef struct winograd_cut {
     int depth, width; /* channels summed over, channels of the result */
     int in_h, in_w, out_h, out_w;
     int pad_h, pad_w;
-    int th, tw, tiles;              /* of an image's height and width, of the batch */
+    int images, down, across;       /* tiles of an image */
+    int last_h, last_w;             /* outputs of its last row and column of tiles */
+    int full, bottom, corner, rows; /* where the runs of rows begin and end */
     int depth_blocks, width_blocks; /* vectors of channels */
-    int mr, nv;                     /* of a product: tiles, vectors of the result */
+    int mr, nv;                     /* of a product: rows, vectors of the result */
+    int unit;                       /* a run of rows is a multiple of it */
     int slots;                      /* groups that do all steps; 0: a launch for each step */
-    int chunk, rows;                /* tiles taken at a time, the same in whole products: T */
+    int chunk;                      /* rows taken at a time: T */
     int64_t u_plane, v_plane, m_plane;
     int64_t u_end;           /* of zeros, bias and filters, or of the sums for the filters */
     int64_t v_at, m_at, end; /* in scratch; forward's filters are prepared elsewhere */
@@ -35,34 +38,95 @@ static int64_t plane_of(int blocks, int rows)
     return ((int64_t)blocks * rows) | 1;
 }
 
+static int round_up(int64_t n, int unit)
+{
+    return (int)((n + unit - 1) / unit * unit);
+}
+
+/* Outputs of the last tile along a side, where it may be smaller: 2 stands for 1 too. */
+static int last_of(int out)
+{
+    const int rest = out % 4;
+    return rest == 0 ? 4 : rest == 1 ? 2 : rest;
+}
+
+/* Products of a channel with a filter, for all rows: 36, less the points that some rows leave out.
+ */
+static int64_t products(const winograd_cut *c)
+{
+    const int out_h = 4 - c->last_h, out_w = 4 - c->last_w; /* points left out of 6 */
+    const int64_t right = c->full, middle = c->bottom - c->full, below = c->corner - c->bottom,
+                  corner = c->rows - c->corner;
+    return right * 6 * (6 - out_w) + middle * POINTS + below * (6 - out_h) * 6 +
+           corner * (6 - out_h) * (6 - out_w);
+}
+
+/* Lays the tiles out in runs of rows; cl/common/winograd_tiles.h. */
+static void lay_out(winograd_cut *c, int last_h, int last_w)
+{
+    const int unit = c->unit;
+    const int64_t n = c->images, down = c->down - (last_h < 4), across = c->across - (last_w < 4);
+    c->last_h = last_h;
+    c->last_w = last_w;
+    c->full = last_w < 4 ? round_up(n * down, unit) : 0;
+    c->bottom = c->full + round_up(n * down * across, unit);
+    c->corner = c->bottom + (last_h < 4 ? round_up(n * across, unit) : 0);
+    c->rows = c->corner + (last_h < 4 && last_w < 4 ? round_up(n, unit) : 0);
+}
+
+/* Rows and vectors of the result that a product holds in registers, the fastest first. */
+typedef struct winograd_registers {
+    int mr, nv;
+} winograd_registers;
+static const winograd_registers REGISTERS[] = {{6, 4}, {12, 2}, {8, 2}, {14, 1}, {8, 1}};
+
+/* The fewest products: smaller tiles at the border, unless runs of too few rows cost more than they
+ * save, and as many registers as fill the runs. */
+static void choose_layout(winograd_cut *c, conv2d_direction direction)
+{
+    const int last_h = last_of(c->out_h), last_w = last_of(c->out_w);
+    winograd_cut best = {0};
+    for (size_t i = 0; i < sizeof REGISTERS / sizeof *REGISTERS; i++)
+        for (int whole = 0; whole < 2; whole++) {
+            if (c->width_blocks % REGISTERS[i].nv != 0)
+                continue;
+            c->nv = REGISTERS[i].nv;
+            c->mr = REGISTERS[i].mr;
+            c->unit = direction == CONV2D_FILTER ? 1 : c->mr;
+            lay_out(c, whole ? 4 : last_h, whole ? 4 : last_w);
+            if (best.mr == 0 || 32 * products(c) < 31 * products(&best))
+                best = *c;
+        }
+    *c = best;
+}
+
 /* All steps in one group, where a few products' rows fit a core's cache beside the filters. */
 static bool cut_slots(winograd_cut *c, const limn_device_limits *limits)
 {
-    const int tile_bytes = POINTS * LANES * (int)sizeof(float) * (c->depth_blocks + c->nv);
-    const int room = SLOT_BYTES / tile_bytes / c->mr * c->mr;
+    const int row_bytes = POINTS * LANES * (int)sizeof(float) * (c->depth_blocks + c->nv);
+    const int room = SLOT_BYTES / row_bytes / c->mr * c->mr;
     if (room < 3 * c->mr)
         return false;
-    const int all = (c->tiles + c->mr - 1) / c->mr * c->mr, rows = all < room ? all : room;
-    const int groups = (c->tiles + rows - 1) / rows, most = SLOTS * (int)limits->compute_units;
+    c->chunk = c->rows < room ? c->rows : room;
+    const int groups = (c->rows + c->chunk - 1) / c->chunk;
+    const int most = SLOTS * (int)limits->compute_units;
     c->slots = groups < most ? groups : most;
-    c->chunk = c->rows = rows;
     return true;
 }
 
-/* A launch for each step, over as many tiles as the cores' caches hold. */
+/* A launch for each step, over as many rows as the cores' caches hold, in whole units. */
 static void cut_chunks(winograd_cut *c, const limn_device_limits *limits)
 {
-    const int64_t tile_bytes =
+    const int64_t row_bytes =
         POINTS * LANES * (int)sizeof(float) * (c->depth_blocks + c->width_blocks);
-    const int64_t room = (int64_t)CACHE_BYTES * limits->compute_units / tile_bytes;
+    const int64_t room = (int64_t)CACHE_BYTES * limits->compute_units / row_bytes;
     /* The filters are read, or their sums read and written, once for each chunk: at least half as
      * many bytes of tiles go with them. */
     const int64_t even = (int64_t)c->depth * c->width / (c->depth + c->width) / 2;
     int64_t fit = room > FEWEST_TILES ? room : FEWEST_TILES;
     fit = fit > even ? fit : even;
-    const int64_t chunks = (c->tiles + fit - 1) / fit;
-    c->chunk = (int)((c->tiles + chunks - 1) / chunks);
-    c->rows = (c->chunk + c->mr - 1) / c->mr * c->mr;
+    const int64_t chunks = (c->rows + fit - 1) / fit;
+    c->chunk = round_up((c->rows + chunks - 1) / chunks, c->unit);
 }
 
 static winograd_cut cut(const limn_device_limits *limits, const conv2d_shape *s,
@@ -79,19 +143,18 @@ static winograd_cut cut(const limn_device_limits *limits, const conv2d_shape *s,
         .pad_h = data ? 2 - s->h.pad : s->h.pad,
         .pad_w = data ? 2 - s->w.pad : s->w.pad,
     };
-    c.th = (c.out_h + 3) / 4;
-    c.tw = (c.out_w + 3) / 4;
-    c.tiles = s->n * c.th * c.tw;
+    c.images = s->n;
+    c.down = (c.out_h + 3) / 4;
+    c.across = (c.out_w + 3) / 4;
     c.depth_blocks = (c.depth + LANES - 1) / LANES;
     c.width_blocks = (c.width + LANES - 1) / LANES;
-    c.nv = c.width_blocks % 4 == 0 ? 4 : c.width_blocks % 2 == 0 ? 2 : 1;
-    c.mr = c.nv == 4 ? 6 : c.nv == 2 ? 12 : 14;
+    choose_layout(&c, direction);
     const bool slots = direction != CONV2D_FILTER && cut_slots(&c, limits);
     if (!slots)
         cut_chunks(&c, limits);
     c.u_plane = plane_of(c.width_blocks, c.depth_blocks * LANES);
-    c.v_plane = plane_of(c.depth_blocks, c.rows);
-    c.m_plane = plane_of(slots ? c.nv : c.width_blocks, c.rows);
+    c.v_plane = plane_of(c.depth_blocks, c.chunk);
+    c.m_plane = plane_of(slots ? c.nv : c.width_blocks, c.chunk);
     c.u_end = c.depth_blocks + c.width_blocks + POINTS * c.u_plane;
     c.v_at = direction == CONV2D_FORWARD ? 0 : c.u_end;
     c.m_at = c.v_at + POINTS * c.v_plane;
@@ -138,7 +201,7 @@ static const char *winograd_accepts(const limn_device_limits *limits, const conv
     if (misfit)
         return misfit;
     const winograd_cut c = cut(limits, s, direction);
-    if ((int64_t)c.out_h * c.out_w < 8 * (int64_t)c.th * c.tw)
+    if ((int64_t)c.out_h * c.out_w < 8 * (int64_t)c.down * c.across)
         return "tiles of 4x4 would be more than half empty";
     return c.end > INT32_MAX || c.u_end > INT32_MAX ? "the filters are too large" : NULL;
 }
@@ -173,6 +236,13 @@ static limn_status winograd_prepare(const conv2d_call *call)
     return pack(call, &c, false, call->prepared);
 }
 
+/* How tiles cover the batch, as an argument. */
+static limn_arg cover(const winograd_cut *c)
+{
+    return limn_int8(c->images, c->down, c->across, c->last_h, c->last_w, c->full, c->bottom,
+                     c->corner);
+}
+
 static limn_status run_slots(const conv2d_call *call, const winograd_cut *c, const char *defines,
                              const limn_buffer *x, const limn_buffer *u)
 {
@@ -180,51 +250,51 @@ static limn_status run_slots(const conv2d_call *call, const winograd_cut *c, con
     limn_arg after[CONV2D_EPILOGUE_ARGS];
     conv2d_epilogue_args(call, after);
     return LIMN_LAUNCH(
-        call->device, "conv2d_winograd", defines, grid, limn_in(x), limn_in_part(u),
+        call->device, "conv2d_winograd", defines, grid, cover(c), limn_in(x), limn_in_part(u),
         limn_inout(call->scratch), conv2d_result_arg(call), after[0], after[1], after[2],
         limn_int(POINTS * (c->v_plane + c->m_plane)), limn_int(c->depth_blocks),
         limn_int(c->depth_blocks + c->width_blocks), limn_int(c->u_plane), limn_int(c->v_at),
-        limn_int(c->v_plane), limn_int(c->m_plane), limn_int(c->tiles), limn_int(c->rows),
-        limn_int(c->th), limn_int(c->tw), limn_int(c->in_h), limn_int(c->in_w), limn_int(c->depth),
-        limn_int(c->pad_h), limn_int(c->pad_w), limn_int(c->out_h), limn_int(c->out_w),
-        limn_int(c->width), limn_int(c->width_blocks / c->nv), limn_int(streams_result(call, c)));
+        limn_int(c->v_plane), limn_int(c->m_plane), limn_int(c->rows), limn_int(c->chunk),
+        limn_int(c->in_h), limn_int(c->in_w), limn_int(c->depth), limn_int(c->pad_h),
+        limn_int(c->pad_w), limn_int(c->out_h), limn_int(c->out_w), limn_int(c->width),
+        limn_int(c->width_blocks / c->nv), limn_int(streams_result(call, c)));
 }
 
 static limn_status transform_input(const conv2d_call *call, const winograd_cut *c,
                                    const char *defines, const limn_buffer *x, const limn_buffer *u,
-                                   int first, int tiles)
+                                   int first, int rows)
 {
-    const limn_grid grid = {{(size_t)c->rows, 1, 1}, {1, 1, 1}};
-    return LIMN_LAUNCH(call->device, "conv2d_winograd_input", defines, grid, limn_in(x),
+    const limn_grid grid = {{(size_t)rows, 1, 1}, {1, 1, 1}};
+    return LIMN_LAUNCH(call->device, "conv2d_winograd_input", defines, grid, cover(c), limn_in(x),
                        limn_in_part(u), limn_inout(call->scratch), limn_int(c->v_at),
-                       limn_int(c->v_plane), limn_int(first), limn_int(tiles), limn_int(c->rows),
-                       limn_int(c->th), limn_int(c->tw), limn_int(c->in_h), limn_int(c->in_w),
-                       limn_int(c->depth), limn_int(c->pad_h), limn_int(c->pad_w));
+                       limn_int(c->v_plane), limn_int(first), limn_int(c->chunk), limn_int(c->in_h),
+                       limn_int(c->in_w), limn_int(c->depth), limn_int(c->pad_h),
+                       limn_int(c->pad_w));
 }
 
 static limn_status multiply(const conv2d_call *call, const winograd_cut *c, const char *defines,
-                            const limn_buffer *u)
+                            const limn_buffer *u, int first, int rows)
 {
-    const int panels = c->width_blocks / c->nv;
-    const limn_grid grid = {{(size_t)(c->rows / c->mr), (size_t)panels, POINTS}, {1, 1, 1}};
-    return LIMN_LAUNCH(call->device, "conv2d_winograd_product", defines, grid, limn_in_part(u),
-                       limn_inout(call->scratch), limn_int(c->depth_blocks + c->width_blocks),
-                       limn_int(c->u_plane), limn_int(c->v_at), limn_int(c->v_plane),
-                       limn_int(c->m_at), limn_int(c->m_plane), limn_int(c->rows),
-                       limn_int(c->depth_blocks), limn_int(panels));
+    const limn_grid grid = {{(size_t)(rows / c->mr), (size_t)(c->width_blocks / c->nv), POINTS},
+                            {1, 1, 1}};
+    return LIMN_LAUNCH(
+        call->device, "conv2d_winograd_product", defines, grid, cover(c), limn_in_part(u),
+        limn_inout(call->scratch), limn_int(c->depth_blocks + c->width_blocks),
+        limn_int(c->u_plane), limn_int(c->v_at), limn_int(c->v_plane), limn_int(c->m_at),
+        limn_int(c->m_plane), limn_int(first), limn_int(c->chunk), limn_int(c->depth_blocks));
 }
 
 static limn_status transform_output(const conv2d_call *call, const winograd_cut *c,
-                                    const char *defines, const limn_buffer *u, int first, int tiles)
+                                    const char *defines, const limn_buffer *u, int first, int rows)
 {
-    const limn_grid grid = {{(size_t)tiles, 1, 1}, {1, 1, 1}};
+    const limn_grid grid = {{(size_t)rows, 1, 1}, {1, 1, 1}};
     limn_arg after[CONV2D_EPILOGUE_ARGS];
     conv2d_epilogue_args(call, after);
-    return LIMN_LAUNCH(call->device, "conv2d_winograd_output", defines, grid, limn_in_part(u),
-                       limn_in(call->scratch), conv2d_result_arg(call), after[0], after[1],
-                       after[2], limn_int(c->depth_blocks), limn_int(c->m_at), limn_int(c->m_plane),
-                       limn_int(first), limn_int(tiles), limn_int(c->rows), limn_int(c->th),
-                       limn_int(c->tw), limn_int(c->out_h), limn_int(c->out_w), limn_int(c->width),
+    return LIMN_LAUNCH(call->device, "conv2d_winograd_output", defines, grid, cover(c),
+                       limn_in_part(u), limn_in(call->scratch), conv2d_result_arg(call), after[0],
+                       after[1], after[2], limn_int(c->depth_blocks), limn_int(c->m_at),
+                       limn_int(c->m_plane), limn_int(first), limn_int(c->chunk),
+                       limn_int(c->out_h), limn_int(c->out_w), limn_int(c->width),
                        limn_int(streams_result(call, c)));
 }
 
@@ -238,13 +308,13 @@ static limn_status run_tiles(const conv2d_call *call, conv2d_direction direction
     limn_status status = direction == CONV2D_DATA ? pack(call, &c, true, u) : LIMN_OK;
     if (status == LIMN_OK && c.slots > 0)
         return run_slots(call, &c, defines, x, u);
-    for (int first = 0; first < c.tiles && status == LIMN_OK; first += c.chunk) {
-        const int tiles = c.tiles - first < c.chunk ? c.tiles - first : c.chunk;
-        status = transform_input(call, &c, defines, x, u, first, tiles);
+    for (int first = 0; first < c.rows && status == LIMN_OK; first += c.chunk) {
+        const int rows = c.rows - first < c.chunk ? c.rows - first : c.chunk;
+        status = transform_input(call, &c, defines, x, u, first, rows);
         if (status == LIMN_OK)
-            status = multiply(call, &c, defines, u);
+            status = multiply(call, &c, defines, u, first, rows);
         if (status == LIMN_OK)
-            status = transform_output(call, &c, defines, u, first, tiles);
+            status = transform_output(call, &c, defines, u, first, rows);
     }
     return status;
 }
@@ -252,16 +322,16 @@ static limn_status run_tiles(const conv2d_call *call, conv2d_direction direction
 /* ---- gradient of the filters ---------------------------------------------------------------- */
 
 static limn_status transform_gradient(const conv2d_call *call, const winograd_cut *c,
-                                      const char *defines, int first, int tiles)
+                                      const char *defines, int first, int rows)
 {
-    const limn_grid grid = {{(size_t)tiles, 1, 1}, {1, 1, 1}};
-    return LIMN_LAUNCH(call->device, "conv2d_winograd_gradient", defines, grid, limn_in(call->dy),
-                       limn_inout(call->scratch), limn_int(c->m_at), limn_int(c->m_plane),
-                       limn_int(first), limn_int(tiles), limn_int(c->rows), limn_int(c->th),
-                       limn_int(c->tw), limn_int(c->out_h), limn_int(c->out_w), limn_int(c->width));
+    const limn_grid grid = {{(size_t)rows, 1, 1}, {1, 1, 1}};
+    return LIMN_LAUNCH(call->device, "conv2d_winograd_gradient", defines, grid, cover(c),
+                       limn_in(call->dy), limn_inout(call->scratch), limn_int(c->m_at),
+                       limn_int(c->m_plane), limn_int(first), limn_int(c->chunk),
+                       limn_int(c->out_h), limn_int(c->out_w), limn_int(c->width));
 }
 
-static limn_status add_products(const conv2d_call *call, const winograd_cut *c, bool add, int tiles)
+static limn_status add_products(const conv2d_call *call, const winograd_cut *c, int first, int rows)
 {
     const int nv = c->width_blocks % 2 == 0 ? 2 : 1, mc = nv == 2 ? 8 : 16;
     const limn_grid grid = {
@@ -269,12 +339,12 @@ static limn_status add_products(const conv2d_call *call, const winograd_cut *c, 
         {1, 1, 1}};
     char defines[48];
     snprintf(defines, sizeof defines, "-DMC=%d -DNV=%d", mc, nv);
-    return LIMN_LAUNCH(call->device, "conv2d_winograd_sums", defines, grid,
+    return LIMN_LAUNCH(call->device, "conv2d_winograd_sums", defines, grid, cover(c),
                        limn_inout(call->scratch), limn_int(c->v_at), limn_int(c->v_plane),
                        limn_int(c->m_at), limn_int(c->m_plane), limn_int(c->depth_blocks),
-                       limn_int(c->u_plane), limn_int(add), limn_int(tiles), limn_int(c->rows),
+                       limn_int(c->u_plane), limn_int(first), limn_int(rows), limn_int(c->chunk),
                        limn_int(c->depth_blocks * LANES), limn_int(c->width_blocks),
-                       limn_int(streams_filters(c) && c->chunk >= c->tiles));
+                       limn_int(streams_filters(c) && c->chunk >= c->rows));
 }
 
 static limn_status run_filter(const conv2d_call *call)
@@ -285,13 +355,13 @@ static limn_status run_filter(const conv2d_call *call)
     transform_defines(&c, defines, sizeof defines);
     limn_status status = limn_buffer_fill(
         call->scratch, 0, sizeof zero * LANES * (size_t)c.depth_blocks, &zero, sizeof zero);
-    for (int first = 0; first < c.tiles && status == LIMN_OK; first += c.chunk) {
-        const int tiles = c.tiles - first < c.chunk ? c.tiles - first : c.chunk;
-        status = transform_input(call, &c, defines, call->x, call->scratch, first, tiles);
+    for (int first = 0; first < c.rows && status == LIMN_OK; first += c.chunk) {
+        const int rows = c.rows - first < c.chunk ? c.rows - first : c.chunk;
+        status = transform_input(call, &c, defines, call->x, call->scratch, first, rows);
         if (status == LIMN_OK)
-            status = transform_gradient(call, &c, defines, first, tiles);
+            status = transform_gradient(call, &c, defines, first, rows);
         if (status == LIMN_OK)
-            status = add_products(call, &c, first > 0, tiles);
+            status = add_products(call, &c, first, rows);
     }
     if (status != LIMN_OK)
         return status;
