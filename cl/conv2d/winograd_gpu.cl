@@ -90,7 +90,7 @@ __kernel void conv2d_winograd_gpu_input(__global const float *restrict x,
             const int inside = given && (uint)(top + i) < (uint)H && (uint)(left + j) < (uint)W;
             d[i] = inside ? image[((top + i) * W + left + j) * C] : 0.0f;
         }
-        winograd_input(d, columns[j]);
+        winograd_input(d, columns[j], 4);
     }
 #pragma unroll
     for (int i = 0; i < 6; i++) {
@@ -98,7 +98,7 @@ __kernel void conv2d_winograd_gpu_input(__global const float *restrict x,
 #pragma unroll
         for (int j = 0; j < 6; j++)
             d[j] = columns[j][i];
-        winograd_input(d, o);
+        winograd_input(d, o, 4);
 #pragma unroll
         for (int j = 0; j < 6; j++)
             work[v_at + (6 * i + j) * v_plane + item] = o[j];
@@ -124,13 +124,13 @@ __kernel void conv2d_winograd_gpu_gradient(__global const float *restrict dy,
         for (int i = 0; i < 4; i++)
             d[i] = given && top + i < H && left + j < W ? image[((top + i) * W + left + j) * K]
                                                         : 0.0f;
-        winograd_gradient(d, columns[j]);
+        winograd_gradient(d, columns[j], 4);
     }
 #pragma unroll
     for (int i = 0; i < 6; i++) {
         const float d[4] = {columns[0][i], columns[1][i], columns[2][i], columns[3][i]};
         float o[6];
-        winograd_gradient(d, o);
+        winograd_gradient(d, o, 4);
 #pragma unroll
         for (int j = 0; j < 6; j++)
             work[g_at + (6 * i + j) * g_plane + item] = o[j];
@@ -204,7 +204,7 @@ __kernel void conv2d_winograd_gpu_output(__global const float *restrict u,
 #pragma unroll
         for (int i = 0; i < 6; i++)
             d[i] = work[m_at + (6 * i + j) * m_plane + item];
-        winograd_output(d, columns[j]);
+        winograd_output(d, columns[j], 4);
     }
     const size_t image = (size_t)(t / (TW * TH)) * H * W * K + k;
     const float bias = u[k];
@@ -214,7 +214,7 @@ __kernel void conv2d_winograd_gpu_output(__global const float *restrict u,
 #pragma unroll
         for (int j = 0; j < 6; j++)
             d[j] = columns[j][i];
-        winograd_output(d, o);
+        winograd_output(d, o, 4);
 #pragma unroll
         for (int j = 0; j < 4; j++)
             if (top + i < H && left + j < W) {

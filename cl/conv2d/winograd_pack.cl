@@ -5,8 +5,8 @@
  *      conv2d/winograd.cl; zeros, bias and depth in whole vectors
  *
  * Forward: `rows` counts input channels, `width` output channels, w is [width][rows][9].  For the
- * gradient of the input (turned not 0) they change places, w is [rows][width][9], and each filter is
- * turned by half a circle.  Rows past `rows` and lanes past `width` are 0.
+ * gradient of the input (turned not 0) they change places, w is [rows][width][9], and each filter
+ * is turned by half a circle.  Rows past `rows` and lanes past `width` are 0.
  *
  * stream 1: u is too large for the caches and is written around them.
  *
@@ -14,6 +14,7 @@
  * of output channels, read as runs of neighbouring filters.
  */
 #include "common/stream.h"
+#include "common/transpose.h"
 #include "common/winograd.h"
 
 __kernel void conv2d_winograd_pack(__global const float *restrict w,
@@ -30,24 +31,36 @@ __kernel void conv2d_winograd_pack(__global const float *restrict w,
     if (block == 0)
         for (int l = 0; l < 16; l++)
             u[zeros * 16 + k0 + l] = has_bias && k0 + l < width ? bias[k0 + l] : 0.0f;
-    float f[16][9][16]; /* [row][tap][lane] */
-    for (int outer = 0; outer < 16; outer++)
-        for (int inner = 0; inner < 16; inner++) {
-            const int row = turned ? outer : inner, l = turned ? inner : outer;
-            const int given = row0 + row < rows && k0 + l < width;
-            __global const float *from =
-                w + (!given   ? 0
-                     : turned ? ((size_t)(row0 + row) * width + k0 + l) * 9
-                              : ((size_t)(k0 + l) * rows + row0 + row) * 9);
-            for (int t = 0; t < 9; t++)
-                f[row][t][l] = given ? from[turned ? 8 - t : t] : 0.0f;
+    float16 f[16 * 9]; /* [row][tap], output channels in the lanes */
+    if (!turned) {
+        for (int j = 0; j < 9; j++) {
+            float16 part[16];
+            for (int l = 0; l < 16; l++)
+                part[l] = k0 + l < width
+                              ? load_lanes(w + ((size_t)(k0 + l) * rows + row0) * 9 + 16 * j,
+                                           9 * (rows - row0) - 16 * j)
+                              : (float16)(0.0f);
+            limn_transpose16(part);
+            for (int i = 0; i < 16; i++)
+                f[16 * j + i] = part[i];
         }
+    } else {
+        for (int row = 0; row < 16; row++) {
+            __global const float *from = w + ((size_t)(row0 + row) * width + k0) * 9;
+            const int given = row0 + row < rows ? width - k0 : 0;
+            for (int t = 0; t < 9; t++) {
+                float part[16];
+                for (int l = 0; l < 16; l++)
+                    part[l] = l < given ? from[9 * l + 8 - t] : 0.0f;
+                f[9 * row + t] = vload16(0, part);
+            }
+        }
+    }
     __global float *to = u + (zeros + vectors + (size_t)vector * depth + row0) * 16;
     for (int row = 0; row < 16; row++) {
         float16 columns[3][6];
         for (int s = 0; s < 3; s++) {
-            const float16 g[3] = {vload16(0, f[row][s]), vload16(0, f[row][3 + s]),
-                                  vload16(0, f[row][6 + s])};
+            const float16 g[3] = {f[9 * row + s], f[9 * row + 3 + s], f[9 * row + 6 + s]};
             winograd_filter(g, columns[s]);
         }
         for (int i = 0; i < 6; i++) {

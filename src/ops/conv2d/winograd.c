@@ -200,9 +200,14 @@ static const char *winograd_accepts(const limn_device_limits *limits, const conv
     const char *misfit = conv2d_winograd_misfit(s);
     if (misfit)
         return misfit;
+    if ((int64_t)s->n * s->h.out * s->w.out > INT32_MAX)
+        return "the batch has too many pixels";
     const winograd_cut c = cut(limits, s, direction);
-    if ((int64_t)c.out_h * c.out_w < 8 * (int64_t)c.down * c.across)
-        return "tiles of 4x4 would be more than half empty";
+    winograd_cut tight = c;
+    tight.unit = 1;
+    lay_out(&tight, last_of(c.out_h), last_of(c.out_w));
+    if (2 * products(&tight) > 9 * (int64_t)c.images * c.out_h * c.out_w)
+        return "tiles would save less than half of the products";
     return c.end > INT32_MAX || c.u_end > INT32_MAX ? "the filters are too large" : NULL;
 }
 
