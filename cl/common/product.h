@@ -26,6 +26,16 @@ int product_place(int t, int i)
     return 4 * (t + i / 4 * SIDE) + i % 4;
 }
 
+/* Writes terms m to m + 3 of row or column r. */
+void product_put(__local float4 (*tile)[PITCH], int m, int r, float4 terms)
+{
+    __local float *to = (__local float *)tile[m] + r;
+    to[0] = terms.x;
+    to[4 * PITCH] = terms.y;
+    to[8 * PITCH] = terms.z;
+    to[12 * PITCH] = terms.w;
+}
+
 /* Adds the STEP terms in local memory; acc[i][j]: row i, columns 4 * j to 4 * j + 3. */
 void product_add(__local const float4 (*a)[PITCH], __local const float4 (*b)[PITCH], int tx, int ty,
                  float4 acc[EACH][RUNS])
@@ -48,4 +58,14 @@ void product_add(__local const float4 (*a)[PITCH], __local const float4 (*b)[PIT
             }
         }
     }
+}
+
+/* Writes up to four neighbours of a row of z; in one go where `to` is aligned to four. */
+void product_store(const float lane[4], int valid, __global float *to, int aligned)
+{
+    if (aligned && valid >= 4)
+        *(__global float4 *)to = (float4)(lane[0], lane[1], lane[2], lane[3]);
+    else
+        for (int l = 0; l < min(valid, 4); l++)
+            to[l] = lane[l];
 }

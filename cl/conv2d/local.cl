@@ -4,21 +4,22 @@
  *   y[p, k] = bias[k] + sum_m X[p, m] * F[m, k],    m = (tap, d), p an output pixel of one class
  *
  * The formula, the classes, the arguments and the buffers x, u, y, norm and residual are those of
- * conv2d/tile.cl; panels of u are TILE = 4 * SIDE wide.
+ * conv2d/tile.cl; panels of u are TILE wide.
  *
- * Launch: global size (ceil(N * QH * QW / TILE) * SIDE * SIDE, panels), local size (SIDE * SIDE, 1).
- * One work-group: TILE pixels x TILE output channels, STEP terms of the sum at a time.  One
- * work-item: 4 x 4 of them.  Every work-item reaches every barrier.
+ * Launch: global size (ceil(N * QH * QW / TILE) * GROUP, panels), local size (GROUP, 1).  One
+ * work-group: TILE pixels x TILE output channels (common/product.h).  Every work-item reaches every
+ * barrier.  LOAD values of a pixel are read at a time; where that is 4, depth and x_channels are
+ * multiples of 4.
  */
 #define V 1
 #include "common/epilogue.h"
+#include "common/product.h"
 
-#ifndef SIDE
-#define SIDE 16 /* a group is SIDE x SIDE work-items: 16 or 8 */
+#ifndef LOAD
+#define LOAD 1 /* 1 or 4 */
 #endif
-#define TILE (4 * SIDE)
-#define GROUP (SIDE * SIDE)
-#define STEP 16
+#define LOADERS (STEP / LOAD)     /* work-items that read the STEP terms of a pixel */
+#define LOADED (GROUP / LOADERS) /* pixels read side by side */
 
 __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void
 conv2d_local(__global const float *restrict x, __global const float *restrict u,
@@ -29,28 +30,31 @@ conv2d_local(__global const float *restrict x, __global const float *restrict u,
              int h_class, int h_out, int w_mul, int w_first, int w_step, int s_first, int s_step,
              int ns, int w_class, int w_out)
 {
-    __local float xs[STEP][TILE], fs[STEP][TILE];
+    __local float4 xs[STEP][PITCH], fs[STEP][PITCH];
     /* Of each of the STEP terms: the tap's shift, the channel (-1 past the end), the panel's row. */
     __local int term_h[STEP], term_w[STEP], term_d[STEP], term_row[STEP];
     const int lid = get_local_id(0), tx = lid % SIDE, ty = lid / SIDE;
     const int p0 = (int)get_group_id(0) * TILE, panel = get_group_id(1);
     const int pixels = N * QH * QW, terms = nr * ns * depth;
     __global const float *xg = x + panel / blocks * depth;
-    __global const float *f = u + zeros + panels * TILE + (size_t)panel * taps * depth * TILE;
+    __global const float4 *f = (__global const float4 *)(u + zeros) + panels * ROW +
+                               (size_t)panel * taps * depth * ROW;
 
-    /* The pixels that this work-item loads: lid / STEP + i * (GROUP / STEP). */
-    int ih[TILE * STEP / GROUP], iw[TILE * STEP / GROUP];
-    size_t image[TILE * STEP / GROUP];
-    for (int i = 0; i < TILE * STEP / GROUP; i++) {
-        const int p = min(p0 + lid / STEP + i * (GROUP / STEP), pixels - 1);
-        const int q = p % (QH * QW);
+    /* The pixels that this work-item loads: lid / LOADERS + i * LOADED. */
+    int ih[TILE / LOADED], iw[TILE / LOADED], image[TILE / LOADED];
+#pragma unroll
+    for (int i = 0; i < TILE / LOADED; i++) {
+        const int p = min(p0 + lid / LOADERS + i * LOADED, pixels - 1), q = p % (QH * QW);
         ih[i] = q / QW * h_mul + h_first;
         iw[i] = q % QW * w_mul + w_first;
-        image[i] = (size_t)(p / (QH * QW)) * IH * IW;
+        image[i] = p / (QH * QW) * IH * IW;
     }
-    float4 acc[4];
-    for (int i = 0; i < 4; i++)
-        acc[i] = vload4(tx, u + zeros + panel * TILE);
+    float4 acc[EACH][RUNS];
+#pragma unroll
+    for (int i = 0; i < EACH; i++)
+#pragma unroll
+        for (int j = 0; j < RUNS; j++)
+            acc[i][j] = vload4(tx + j * SIDE, u + zeros + panel * TILE);
     int d = lid, a = 0, b = 0; /* this work-item's term, where lid < STEP */
     for (int m0 = 0; m0 < terms; m0 += STEP) {
         if (lid < STEP) {
@@ -66,39 +70,40 @@ conv2d_local(__global const float *restrict x, __global const float *restrict u,
             d += STEP;
         }
         barrier(CLK_LOCAL_MEM_FENCE);
-        const int xm = lid % STEP, xd = term_d[xm];
-        for (int i = 0; i < TILE * STEP / GROUP; i++) {
-            const int h = ih[i] + term_h[xm], w = iw[i] + term_w[xm];
+        const int xm = lid % LOADERS * LOAD, xd = term_d[xm], xh = term_h[xm], xw = term_w[xm];
+#pragma unroll
+        for (int i = 0; i < TILE / LOADED; i++) {
+            const int h = ih[i] + xh, w = iw[i] + xw, r = lid / LOADERS + i * LOADED;
             const int inside = xd >= 0 && (uint)h < (uint)IH && (uint)w < (uint)IW;
-            xs[xm][lid / STEP + i * (GROUP / STEP)] =
-                inside ? xg[(image[i] + (size_t)h * IW + w) * x_channels + xd] : 0.0f;
+            __global const float *from =
+                xg + (inside ? (size_t)(image[i] + h * IW + w) * x_channels + xd : 0);
+#if LOAD == 4
+            product_put(xs, xm, r, inside ? *(__global const float4 *)from : (float4)(0.0f));
+#else
+            ((__local float *)xs[xm])[r] = inside ? *from : 0.0f;
+#endif
         }
-        for (int i = lid; i < STEP * TILE; i += GROUP) {
-            const int m = i / TILE;
-            fs[m][i % TILE] = term_d[m] >= 0 ? f[(size_t)term_row[m] * TILE + i % TILE] : 0.0f;
+        for (int e = lid; e < STEP * ROW; e += GROUP) {
+            const int m = e / ROW, k = e % ROW;
+            fs[m][k] = term_d[m] >= 0 ? f[(size_t)term_row[m] * ROW + k] : (float4)(0.0f);
         }
         barrier(CLK_LOCAL_MEM_FENCE);
-#pragma unroll
-        for (int m = 0; m < STEP; m++) {
-            const float4 fv = vload4(tx, fs[m]);
-#pragma unroll
-            for (int i = 0; i < 4; i++)
-                acc[i] = fma((float4)(xs[m][ty + i * SIDE]), fv, acc[i]);
-        }
+        product_add(xs, fs, tx, ty, acc);
     }
-    const int k0 = panel % blocks * TILE + 4 * tx;
-    for (int i = 0; i < 4; i++) {
-        const int p = p0 + ty + i * SIDE, q = p % (QH * QW);
-        if (p < pixels) {
-            const int k_first = panel / blocks * width + k0;
-            const size_t to =
-                (((size_t)(p / (QH * QW)) * OH + h_class + h_out * (q / QW)) * OW + w_class +
-                 w_out * (q % QW)) * y_channels + k_first;
-            const float lane[4] = {acc[i].x, acc[i].y, acc[i].z, acc[i].w};
-            for (int j = 0; j < 4; j++)
-                if (k0 + j < width)
-                    y[to + j] = finish_lanes(lane[j], steps, norm, y_channels, k_first + j,
-                                             residual, y, to + j, 1);
+    for (int i = 0; i < EACH; i++) {
+        const int p = p0 + product_place(ty, i), q = p % (QH * QW);
+        const size_t pixel =
+            ((size_t)(p / (QH * QW)) * OH + h_class + h_out * (q / QW)) * OW + w_class +
+            w_out * (q % QW);
+        for (int j = 0; j < RUNS && p < pixels; j++) {
+            const int k = panel % blocks * TILE + product_place(tx, 4 * j);
+            const int k_first = panel / blocks * width + k, valid = min(4, width - k);
+            const size_t to = pixel * y_channels + k_first;
+            float lane[4] = {acc[i][j].x, acc[i][j].y, acc[i][j].z, acc[i][j].w};
+            for (int l = 0; l < valid; l++)
+                lane[l] = finish_lanes(lane[l], steps, norm, y_channels, k_first + l, residual, y,
+                                       to + l, 1);
+            product_store(lane, valid, y + to, to % 4 == 0);
         }
     }
 }

@@ -8,17 +8,18 @@
  *   part  [slices][groups * kg][R*S * cg]
  *   dw    [groups * kg][cg][R*S]
  *
- * conv2d_local_filter: global size (tiles of j * tiles of k * groups * SIDE * SIDE, slices), local
- * size (SIDE * SIDE, 1).  One work-group: TILE filters x TILE columns, STEP pixels at a time.  One
- * work-item: 4 x 4 of them.  Every work-item reaches every barrier.
+ * conv2d_local_filter: global size (tiles of j * tiles of k * groups * GROUP, slices), local size
+ * (GROUP, 1).  One work-group: TILE filters x TILE columns (common/product.h).  Every work-item
+ * reaches every barrier.  LOAD values are read at a time; where that is 4, cg and kg are multiples
+ * of 4.
  * conv2d_local_filter_sum: one work-item an element of dw; global size (cg * R*S, groups * kg).
  */
-#ifndef SIDE
-#define SIDE 16 /* a group is SIDE x SIDE work-items: 16 or 8 */
+#include "common/product.h"
+
+#ifndef LOAD
+#define LOAD 1 /* 1 or 4 */
 #endif
-#define TILE (4 * SIDE)
-#define GROUP (SIDE * SIDE)
-#define STEP 16
+#define LOADERS (TILE / LOAD) /* work-items that read the columns, or filters, of a pixel */
 
 __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void
 conv2d_local_filter(__global const float *restrict x, __global const float *restrict dy,
@@ -26,7 +27,7 @@ conv2d_local_filter(__global const float *restrict x, __global const float *rest
                     int W, int cg, int OH, int OW, int kg, int R, int S, int h_stride, int h_pad,
                     int h_dilation, int w_stride, int w_pad, int w_dilation)
 {
-    __local float ys[STEP][TILE], xs[STEP][TILE];
+    __local float4 ys[STEP][PITCH], xs[STEP][PITCH];
     __local int pixel_h[STEP], pixel_w[STEP], pixel_n[STEP]; /* pixel_n -1: past the end */
     const int lid = get_local_id(0), tx = lid % SIDE, ty = lid / SIDE;
     const int columns = R * S * cg, tiles_j = (columns + TILE - 1) / TILE;
@@ -36,13 +37,16 @@ conv2d_local_filter(__global const float *restrict x, __global const float *rest
     const int p_first = slice * slice_pixels;
     const int p_end = min(N * OH * OW, p_first + slice_pixels);
 
-    /* GROUP is a multiple of TILE: this work-item always loads the same column and filter. */
-    const int column = j0 + lid % TILE, filter = k0 + lid % TILE;
+    /* GROUP is a multiple of LOADERS: this work-item always loads the same columns and filters. */
+    const int at = lid % LOADERS, column = j0 + at * LOAD, filter = k0 + at * LOAD;
     const int tap = column / cg, c = column % cg;
     const int tap_h = tap / S * h_dilation, tap_w = tap % S * w_dilation;
-    float4 acc[4];
-    for (int i = 0; i < 4; i++)
-        acc[i] = (float4)(0.0f);
+    float4 acc[EACH][RUNS];
+#pragma unroll
+    for (int i = 0; i < EACH; i++)
+#pragma unroll
+        for (int j = 0; j < RUNS; j++)
+            acc[i][j] = (float4)(0.0f);
     for (int p0 = p_first; p0 < p_end; p0 += STEP) {
         if (lid < STEP) {
             const int p = p0 + lid, q = p % (OH * OW);
@@ -51,34 +55,36 @@ conv2d_local_filter(__global const float *restrict x, __global const float *rest
             pixel_w[lid] = q % OW;
         }
         barrier(CLK_LOCAL_MEM_FENCE);
-        for (int m = lid / TILE; m < STEP; m += GROUP / TILE) {
+        for (int m = lid / LOADERS; m < STEP; m += GROUP / LOADERS) {
             const int n = pixel_n[m], oh = pixel_h[m], ow = pixel_w[m];
             const int h = oh * h_stride - h_pad + tap_h, w = ow * w_stride - w_pad + tap_w;
             const int inside =
                 n >= 0 && column < columns && (uint)h < (uint)H && (uint)w < (uint)W;
-            xs[m][lid % TILE] =
-                inside ? x[(((size_t)n * H + h) * W + w) * groups * cg + group * cg + c] : 0.0f;
-            ys[m][lid % TILE] =
-                n >= 0 && filter < kg
-                    ? dy[(((size_t)n * OH + oh) * OW + ow) * groups * kg + group * kg + filter]
-                    : 0.0f;
+            const int given = n >= 0 && filter < kg;
+            __global const float *xp =
+                x + (inside ? (((size_t)n * H + h) * W + w) * groups * cg + group * cg + c : 0);
+            __global const float *yp =
+                dy +
+                (given ? (((size_t)n * OH + oh) * OW + ow) * groups * kg + group * kg + filter : 0);
+#if LOAD == 4
+            xs[m][at] = inside ? *(__global const float4 *)xp : (float4)(0.0f);
+            ys[m][at] = given ? *(__global const float4 *)yp : (float4)(0.0f);
+#else
+            ((__local float *)xs[m])[at] = inside ? *xp : 0.0f;
+            ((__local float *)ys[m])[at] = given ? *yp : 0.0f;
+#endif
         }
         barrier(CLK_LOCAL_MEM_FENCE);
-#pragma unroll
-        for (int m = 0; m < STEP; m++) {
-            const float4 xv = vload4(tx, xs[m]);
-#pragma unroll
-            for (int i = 0; i < 4; i++)
-                acc[i] = fma((float4)(ys[m][ty + i * SIDE]), xv, acc[i]);
-        }
+        product_add(ys, xs, tx, ty, acc);
     }
-    for (int i = 0; i < 4; i++) {
-        const int k = k0 + ty + i * SIDE;
-        const float lane[4] = {acc[i].x, acc[i].y, acc[i].z, acc[i].w};
-        for (int j = 0; j < 4; j++)
-            if (k < kg && j0 + 4 * tx + j < columns)
-                part[((size_t)slice * groups * kg + group * kg + k) * columns + j0 + 4 * tx + j] =
-                    lane[j];
+    for (int i = 0; i < EACH; i++) {
+        const int k = k0 + product_place(ty, i);
+        const size_t row = ((size_t)slice * groups * kg + group * kg + k) * columns;
+        for (int j = 0; j < RUNS && k < kg; j++) {
+            const int first = j0 + product_place(tx, 4 * j);
+            const float lane[4] = {acc[i][j].x, acc[i][j].y, acc[i][j].z, acc[i][j].w};
+            product_store(lane, columns - first, part + row + first, (row + first) % 4 == 0);
+        }
     }
 }
 

@@ -166,12 +166,7 @@ conv2d_winograd_gpu_product(__global const float4 *restrict b, __global float4 *
             as[m][at] = af[(m0 + m) * a_row + r0 / 4 + at];
 #else
             const int m4 = e % (STEP / 4), r = e / (STEP / 4);
-            const float4 v = af[(r0 + r) * a_row + m0 / 4 + m4];
-            __local float *to = (__local float *)as[4 * m4] + r;
-            to[0] = v.x;
-            to[4 * PITCH] = v.y;
-            to[8 * PITCH] = v.z;
-            to[12 * PITCH] = v.w;
+            product_put(as, 4 * m4, r, af[(r0 + r) * a_row + m0 / 4 + m4]);
 #endif
         }
         barrier(CLK_LOCAL_MEM_FENCE);

@@ -5,8 +5,8 @@
 
 /* Best first.  The parameter impl names one by its place, from 1. */
 static const conv2d_impl *const implementations[] = {
-    &conv2d_winograd,     &conv2d_tile,  &conv2d_depthwise, &conv2d_depthwise_gpu,
-    &conv2d_winograd_gpu, &conv2d_local, &conv2d_plain};
+    &conv2d_winograd,     &conv2d_tile,       &conv2d_depthwise, &conv2d_depthwise_gpu,
+    &conv2d_winograd_gpu, &conv2d_local_wide, &conv2d_local,     &conv2d_plain};
 enum { IMPL_COUNT = sizeof implementations / sizeof implementations[0] };
 
 /* Slices of the gradient of the bias: fixed, so that its sum has one order. */

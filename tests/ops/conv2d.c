@@ -12,10 +12,10 @@
     {                                                                                              \
         params, 3, {LIMN_F4(n, h, w, c), LIMN_F4(k, cg, r, s), LIMN_F1(k)}, false                  \
     }
-/* The same for every implementation of any shape: 2 tile, 6 local, 7 plain. */
+/* The same for every implementation of any shape: 2 tile, 7 local, 8 plain. */
 #define EVERY(conv, params, ...)                                                                   \
-    conv("impl=2 " params, __VA_ARGS__), conv("impl=6 " params, __VA_ARGS__),                      \
-        conv("impl=7 " params, __VA_ARGS__)
+    conv("impl=2 " params, __VA_ARGS__), conv("impl=7 " params, __VA_ARGS__),                      \
+        conv("impl=8 " params, __VA_ARGS__)
 /* For both of Winograd: 1 on CPU devices, 5 on GPUs. */
 #define WINOGRAD(conv, params, ...)                                                                \
     conv("impl=1 " params, __VA_ARGS__), conv("impl=5 " params, __VA_ARGS__)
@@ -106,6 +106,15 @@ static const limn_op_case cases[] = {
     EVERY(CONV, "stride=2", 1, 21, 22, 270, 200, 270, 1, 1),
     EVERY(CONV, "groups=2 pad=2", 2, 25, 24, 40, 66, 20, 2, 2),
     EVERY(CONV, "stride=4 pad=1", 2, 3, 6, 16, 40, 16, 5, 1), /* taps that meet no pixel */
+    /* tiles of local memory with four values read at a time: all that multiples of 4 allow */
+    CONV_BIAS("impl=6 pad=1", 2, 5, 4, 4, 64, 4, 3, 3),
+    CONV("impl=6 pad=1", 1, 9, 8, 20, 68, 20, 3, 3),
+    CONV("impl=6 stride=2", 2, 7, 6, 32, 48, 32, 1, 1),
+    CONV("impl=6 dilation=2 stride=2 pad=1", 2, 8, 9, 16, 16, 16, 3, 3),
+    CONV("impl=6 dilation=4 stride=6 pad=3", 1, 13, 12, 8, 16, 8, 3, 3),
+    CONV_BIAS("impl=6 groups=3 pad=2", 2, 25, 24, 36, 60, 12, 2, 2),
+    CONV("impl=6", 2, 33, 20, 20, 132, 20, 1, 1),
+    CONV("impl=6 groups=2 stride=2 pad=1", 2, 4, 4, 16, 24, 8, 3, 3),
     /* depthwise: ragged channels, more than a work-item's run, several slices, any step */
     DEPTHWISE(CONV_BIAS, "groups=19 pad=1", 3, 30, 9, 19, 19, 1, 3, 3),
     DEPTHWISE(CONV, "groups=32 stride=2 pad=1", 2, 9, 8, 32, 32, 1, 3, 3),
@@ -145,6 +154,8 @@ static int plans(limn_device *device)
         {"impl=3 groups=6", LIMN_BAD_USAGE, {LIMN_F4(1, 5, 5, 6), LIMN_F4(12, 1, 3, 3)}, 2},
         {"impl=3 groups=6", LIMN_BAD_USAGE, {LIMN_F4(1, 9, 9, 6), LIMN_F4(6, 1, 9, 9)}, 2},
         {"impl=4 groups=6", LIMN_BAD_USAGE, {LIMN_F4(1, 5, 5, 6), LIMN_F4(12, 1, 3, 3)}, 2},
+        {"impl=5", LIMN_BAD_USAGE, {LIMN_F4(1, 8, 8, 32), LIMN_F4(32, 32, 3, 2)}, 2},
+        {"impl=6", LIMN_BAD_USAGE, {LIMN_F4(1, 5, 5, 6), LIMN_F4(8, 6, 3, 3)}, 2},
         {"impl=4 groups=6", LIMN_BAD_USAGE, {LIMN_F4(1, 9, 9, 6), LIMN_F4(6, 1, 9, 9)}, 2},
         {"", LIMN_OUT_OF_DEVICE_MEMORY, {LIMN_F4(3, 30000, 30000, 1), LIMN_F4(1, 1, 3, 3)}, 2},
     };

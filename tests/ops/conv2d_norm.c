@@ -11,11 +11,11 @@
         params, 7, {LIMN_F4(n, h, w, c), LIMN_F4(k, cg, r, s), PARTS(k), LIMN_F4(n, oh, ow, k)},   \
             false                                                                                  \
     }
-/* The same for every implementation that takes all shapes: 2 tile, 6 local, 7 plain.  Winograd is 1
- * on CPU devices, 5 on GPUs; depthwise 3 and 4. */
+/* The same for every implementation that takes all shapes: 2 tile, 7 local, 8 plain; 6 is local's
+ * wide form.  Winograd is 1 on CPU devices, 5 on GPUs; depthwise 3 and 4. */
 #define EVERY(norm, params, ...)                                                                   \
-    norm("impl=2 " params, __VA_ARGS__), norm("impl=6 " params, __VA_ARGS__),                      \
-        norm("impl=7 " params, __VA_ARGS__)
+    norm("impl=2 " params, __VA_ARGS__), norm("impl=7 " params, __VA_ARGS__),                      \
+        norm("impl=8 " params, __VA_ARGS__)
 
 static const limn_op_case cases[] = {
     /* chosen by the device */
@@ -37,6 +37,8 @@ static const limn_op_case cases[] = {
     NORM_ADD("impl=1", 1, 10, 10, 16, 64, 16, 3, 3, 8, 8),
     NORM("impl=5 pad=1 relu=1", 3, 7, 9, 20, 37, 20, 3, 3),
     NORM_ADD("impl=5 pad=1 relu=1", 2, 9, 6, 33, 70, 33, 3, 3, 9, 6),
+    NORM_ADD("impl=6 pad=1 relu=1", 2, 9, 6, 36, 72, 36, 3, 3, 9, 6),
+    NORM("impl=6 groups=3", 2, 4, 6, 24, 36, 8, 3, 3),
     NORM_ADD("impl=3 groups=20 pad=1 relu=1", 2, 5, 4, 20, 20, 1, 3, 3, 5, 4),
     NORM_ADD("impl=4 groups=20 pad=1 relu=1", 2, 5, 4, 20, 20, 1, 3, 3, 5, 4),
     NORM("impl=4 groups=20 stride=2 pad=1", 2, 5, 4, 20, 20, 1, 3, 3),

@@ -88,6 +88,7 @@ extern const conv2d_impl conv2d_depthwise;     /**< CPU devices: every channel a
 extern const conv2d_impl conv2d_depthwise_gpu; /**< GPUs: every channel a group */
 extern const conv2d_impl conv2d_winograd_gpu;  /**< GPUs: 3x3 filters of stride 1 */
 extern const conv2d_impl conv2d_local;         /**< GPUs: tiles in local memory */
+extern const conv2d_impl conv2d_local_wide;    /**< the same with more registers */
 
 /** The CONV2D_EPILOGUE_ARGS arguments norm, residual, steps; where there is none, buffers that are
  *  not read stand in. */

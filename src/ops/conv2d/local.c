@@ -11,22 +11,41 @@ enum {
     MAX_PART_BYTES = 64 * 1024 * 1024
 };
 
-/* Work-items along the side of a group: the larger that the device can run, or 0. */
-static int side_for(const limn_device_limits *limits)
+/* A group has side x side work-items, each of which holds each x each elements of the result. */
+typedef struct local_form {
+    int side, each, tile;
+} local_form;
+
+/* The larger group that the device can run, or one of side 0. */
+static local_form form_for(const limn_device_limits *limits, int each)
 {
-    for (int side = 16; side >= 8; side /= 2) {
+    for (int side = each == 8 ? 8 : 16; side >= 8; side /= 2) {
         const size_t group = (size_t)side * (size_t)side;
-        const uint64_t local = sizeof(float) * STEP * (2 * 4 * (uint64_t)side + 4);
+        const uint64_t local = sizeof(float) * STEP * (2 * (uint64_t)(each * side + 4) + 4);
         if (group <= limits->max_work_group && group <= limits->max_work_item[0] &&
             local <= limits->local_memory)
-            return side;
+            return (local_form){side, each, each * side};
     }
-    return 0;
+    return (local_form){0, each, 0};
 }
 
-static size_t tiles(int count, int side)
+static size_t tiles(int count, const local_form *f)
 {
-    return (size_t)((count + 4 * side - 1) / (4 * side));
+    return (size_t)((count + f->tile - 1) / f->tile);
+}
+
+/* Whether four neighbours of everything that is read can be read as one. */
+static bool in_fours(const conv2d_shape *s, conv2d_direction direction)
+{
+    return (direction == CONV2D_DATA || s->cg % 4 == 0) &&
+           (direction == CONV2D_FORWARD || s->kg % 4 == 0);
+}
+
+static void define(const local_form *f, const conv2d_shape *s, conv2d_direction direction,
+                   char *text, size_t size)
+{
+    snprintf(text, size, "-DSIDE=%d -DEACH=%d -DLOAD=%d", f->side, f->each,
+             in_fours(s, direction) ? 4 : 1);
 }
 
 static size_t columns_of(const conv2d_shape *s)
@@ -36,10 +55,11 @@ static size_t columns_of(const conv2d_shape *s)
 
 /* Pixels of one slice of the filter gradient: enough slices to fill the device, each long enough
  * to be worth its partial sums, a multiple of STEP. */
-static int slice_pixels(const limn_device_limits *limits, const conv2d_shape *s)
+static int slice_pixels(const limn_device_limits *limits, const conv2d_shape *s,
+                        const local_form *f)
 {
-    const int side = side_for(limits), pixels = s->n * s->h.out * s->w.out;
-    const size_t groups = (size_t)s->groups * tiles(s->kg, side) * tiles((int)columns_of(s), side);
+    const int pixels = s->n * s->h.out * s->w.out;
+    const size_t groups = (size_t)s->groups * tiles(s->kg, f) * tiles((int)columns_of(s), f);
     const size_t bytes = sizeof(float) * (size_t)s->groups * (size_t)s->kg * columns_of(s);
     size_t slices = GROUPS_PER_UNIT * (size_t)limits->compute_units / groups + 1;
     if (slices > MAX_PART_BYTES / bytes)
@@ -52,39 +72,41 @@ static int slice_pixels(const limn_device_limits *limits, const conv2d_shape *s)
     return (int)((per + STEP - 1) / STEP * STEP);
 }
 
-static size_t slice_count(const limn_device_limits *limits, const conv2d_shape *s)
+static size_t slice_count(const limn_device_limits *limits, const conv2d_shape *s,
+                          const local_form *f)
 {
-    const int per = slice_pixels(limits, s), pixels = s->n * s->h.out * s->w.out;
+    const int per = slice_pixels(limits, s, f), pixels = s->n * s->h.out * s->w.out;
     return (size_t)((pixels - 1) / per + 1);
 }
 
-static size_t local_prepared(const limn_device_limits *limits, const conv2d_shape *s)
+static size_t prepared(const limn_device_limits *limits, const conv2d_shape *s, int each)
 {
-    return sizeof(float) * conv2d_packed_floats(s, CONV2D_FORWARD, 4 * side_for(limits));
+    return sizeof(float) * conv2d_packed_floats(s, CONV2D_FORWARD, form_for(limits, each).tile);
 }
 
-static limn_status local_prepare(const conv2d_call *call)
+static limn_status prepare(const conv2d_call *call, int each)
 {
-    const int side = side_for(limn_device_get_limits(call->device));
-    return conv2d_pack(call, CONV2D_FORWARD, side / 4);
+    const local_form f = form_for(limn_device_get_limits(call->device), each);
+    return conv2d_pack(call, CONV2D_FORWARD, f.tile / 16);
 }
 
-static size_t local_scratch(const limn_device_limits *limits, const conv2d_shape *s,
-                            conv2d_direction direction)
+static size_t scratch(const limn_device_limits *limits, const conv2d_shape *s,
+                      conv2d_direction direction, int each)
 {
+    const local_form f = form_for(limits, each);
     if (direction == CONV2D_FILTER)
-        return sizeof(float) * slice_count(limits, s) * (size_t)s->groups * (size_t)s->kg *
+        return sizeof(float) * slice_count(limits, s, &f) * (size_t)s->groups * (size_t)s->kg *
                columns_of(s);
-    return direction == CONV2D_DATA
-               ? sizeof(float) * conv2d_packed_floats(s, direction, 4 * side_for(limits))
-               : 0;
+    return direction == CONV2D_DATA ? sizeof(float) * conv2d_packed_floats(s, direction, f.tile)
+                                    : 0;
 }
 
-static const char *local_accepts(const limn_device_limits *limits, const conv2d_shape *s,
-                                 conv2d_direction direction)
+static const char *refusal(const limn_device_limits *limits, const conv2d_shape *s,
+                           conv2d_direction direction, int each)
 {
-    if (side_for(limits) == 0)
-        return "the device runs no group of 64 work-items with 5 KiB of local memory";
+    if (form_for(limits, each).side == 0)
+        return each == 8 ? "the device runs no group of 64 work-items with 9 KiB of local memory"
+                         : "the device runs no group of 64 work-items with 5 KiB of local memory";
     if (direction == CONV2D_DATA && (int64_t)s->h.stride * s->w.stride > MAX_CLASSES)
         return "the strides make more than 256 classes of pixels";
     if (s->groups > 1 && (direction == CONV2D_DATA ? s->cg : s->kg) < 8)
@@ -94,14 +116,15 @@ static const char *local_accepts(const limn_device_limits *limits, const conv2d_
     return NULL;
 }
 
-static limn_status run_classes(const conv2d_call *call, conv2d_direction direction)
+static limn_status run_classes(const conv2d_call *call, conv2d_direction direction,
+                               const local_form *f)
 {
     const conv2d_shape *s = call->shape;
-    const int side = side_for(limn_device_get_limits(call->device)), kb = 4 * side;
-    const size_t group = (size_t)side * (size_t)side;
-    const size_t blocks = tiles(direction == CONV2D_DATA ? s->cg : s->kg, side);
-    char defines[32];
-    snprintf(defines, sizeof(defines), "-DSIDE=%d", side);
+    const int kb = f->tile;
+    const size_t group = (size_t)f->side * (size_t)f->side;
+    const size_t blocks = tiles(direction == CONV2D_DATA ? s->cg : s->kg, f);
+    char defines[64];
+    define(f, s, direction, defines, sizeof defines);
     const limn_buffer *packed = direction == CONV2D_DATA ? call->scratch : call->prepared;
     limn_status status = direction == CONV2D_DATA ? conv2d_pack(call, direction, kb / 16) : LIMN_OK;
     if (status != LIMN_OK)
@@ -117,7 +140,7 @@ static limn_status run_classes(const conv2d_call *call, conv2d_direction directi
         conv2d_epilogue_args(call, args + 3);
         conv2d_class_args(s, direction, kb, &h, &w, args + 3 + CONV2D_EPILOGUE_ARGS);
         const limn_grid grid = {
-            {tiles(s->n * h.count * w.count, side) * group, (size_t)s->groups * blocks, 1},
+            {tiles(s->n * h.count * w.count, f) * group, (size_t)s->groups * blocks, 1},
             {group, 1, 1}};
         status = limn_launch(call->device, "conv2d_local", defines, grid, args,
                              sizeof(args) / sizeof(args[0]));
@@ -127,22 +150,20 @@ static limn_status run_classes(const conv2d_call *call, conv2d_direction directi
     return LIMN_OK;
 }
 
-static limn_status run_filter(const conv2d_call *call)
+static limn_status run_filter(const conv2d_call *call, const local_form *f)
 {
     const conv2d_shape *s = call->shape;
     const limn_device_limits *limits = limn_device_get_limits(call->device);
-    const int side = side_for(limits);
-    const size_t group = (size_t)side * (size_t)side, slices = slice_count(limits, s);
+    const size_t group = (size_t)f->side * (size_t)f->side, slices = slice_count(limits, s, f);
     const size_t k_count = (size_t)s->groups * (size_t)s->kg;
     const limn_grid grid = {
-        {(size_t)s->groups * tiles(s->kg, side) * tiles((int)columns_of(s), side) * group, slices,
-         1},
+        {(size_t)s->groups * tiles(s->kg, f) * tiles((int)columns_of(s), f) * group, slices, 1},
         {group, 1, 1}};
-    char defines[32];
-    snprintf(defines, sizeof(defines), "-DSIDE=%d", side);
+    char defines[64];
+    define(f, s, CONV2D_FILTER, defines, sizeof defines);
     const limn_status status = LIMN_LAUNCH(
         call->device, "conv2d_local_filter", defines, grid, limn_in(call->x), limn_in(call->dy),
-        limn_out(call->scratch), limn_int(s->n), limn_int(slice_pixels(limits, s)),
+        limn_out(call->scratch), limn_int(s->n), limn_int(slice_pixels(limits, s, f)),
         limn_int(s->groups), limn_int(s->h.in), limn_int(s->w.in), limn_int(s->cg),
         limn_int(s->h.out), limn_int(s->w.out), limn_int(s->kg), limn_int(s->h.kernel),
         limn_int(s->w.kernel), limn_int(s->h.stride), limn_int(s->h.pad), limn_int(s->h.dilation),
@@ -155,9 +176,40 @@ static limn_status run_filter(const conv2d_call *call)
                        limn_int((int64_t)k_count), limn_int(s->cg), limn_int(s->taps));
 }
 
+static limn_status run(const conv2d_call *call, conv2d_direction direction, int each)
+{
+    const local_form f = form_for(limn_device_get_limits(call->device), each);
+    return direction == CONV2D_FILTER ? run_filter(call, &f) : run_classes(call, direction, &f);
+}
+
+/* ---- 4 x 4 elements a work-item: few registers ------------------------------------------------
+ */
+
+static size_t local_prepared(const limn_device_limits *limits, const conv2d_shape *s)
+{
+    return prepared(limits, s, 4);
+}
+
+static limn_status local_prepare(const conv2d_call *call)
+{
+    return prepare(call, 4);
+}
+
+static size_t local_scratch(const limn_device_limits *limits, const conv2d_shape *s,
+                            conv2d_direction direction)
+{
+    return scratch(limits, s, direction, 4);
+}
+
+static const char *local_accepts(const limn_device_limits *limits, const conv2d_shape *s,
+                                 conv2d_direction direction)
+{
+    return refusal(limits, s, direction, 4);
+}
+
 static limn_status local_run(const conv2d_call *call, conv2d_direction direction)
 {
-    return direction == CONV2D_FILTER ? run_filter(call) : run_classes(call, direction);
+    return run(call, direction, 4);
 }
 
 const conv2d_impl conv2d_local = {.name = "local",
@@ -168,3 +220,44 @@ const conv2d_impl conv2d_local = {.name = "local",
                                   .prepared = local_prepared,
                                   .prepare = local_prepare,
                                   .for_gpus = true};
+
+/* ---- 8 x 8 elements: half the reads of local memory, where whole vectors are there to be read --
+ */
+
+static size_t wide_prepared(const limn_device_limits *limits, const conv2d_shape *s)
+{
+    return prepared(limits, s, 8);
+}
+
+static limn_status wide_prepare(const conv2d_call *call)
+{
+    return prepare(call, 8);
+}
+
+static size_t wide_scratch(const limn_device_limits *limits, const conv2d_shape *s,
+                           conv2d_direction direction)
+{
+    return scratch(limits, s, direction, 8);
+}
+
+static const char *wide_accepts(const limn_device_limits *limits, const conv2d_shape *s,
+                                conv2d_direction direction)
+{
+    return in_fours(s, direction) ? refusal(limits, s, direction, 8)
+                                  : "the channels are not a multiple of 4";
+}
+
+static limn_status wide_run(const conv2d_call *call, conv2d_direction direction)
+{
+    return run(call, direction, 8);
+}
+
+const conv2d_impl conv2d_local_wide = {.name = "local-wide",
+                                       .accepts = wide_accepts,
+                                       .scratch = wide_scratch,
+                                       .run = wide_run,
+                                       .growth = 1,
+                                       .prepared = wide_prepared,
+                                       .prepare = wide_prepare,
+                                       .for_gpus = true,
+                                       .worth_channels = 32};
