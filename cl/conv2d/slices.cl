@@ -6,7 +6,8 @@
  *   x     [N][H][W][groups * cg]
  *   dy    [N][OH][OW][groups * kg]
  *   sums  [slices][groups * blocks][R*S][rows][KB]
- *         KB = 16 * NV filters side by side, rows: cg rounded up to whole tiles of MC channels
+ *         KB = 16 * NV filters side by side, rows: cg rounded up to whole tiles of MC channels; the
+ *         last tile's are the last MC channels, so that some may be there twice
  *   dw    [groups * kg][cg][R*S]           filters in file order
  *
  * conv2d_slices: the rows of all dy's images are cut into slices of `slice_rows`, each summed on its
@@ -33,19 +34,23 @@
 #define KB (16 * NV)
 #define PIXELS 96 /* their part of dy fits the first cache */
 
-/* The first `count` of KB floats, the rest 0. */
-void conv2d_block_row(__global const float *from, int count, float16 *to)
+/* Lays KB floats from each pixel of `from` on side by side; those past the first `valid` are 0. */
+void conv2d_block(__global const float *from, const size_t *at, int count, int valid,
+                  float16 *block)
 {
+    if (valid >= KB) {
+        for (int p = 0; p < count; p++)
 #pragma unroll
-    for (int j = 0; j < NV; j++) {
-        if (count >= 16 * j + 16) {
-            to[j] = vload16(j, from);
-        } else {
-            float lane[16];
-            for (int i = 0; i < 16; i++)
-                lane[i] = 16 * j + i < count ? from[16 * j + i] : 0.0f;
-            to[j] = vload16(0, lane);
-        }
+            for (int j = 0; j < NV; j++)
+                block[p * NV + j] = vload16(j, from + at[p]);
+        return;
+    }
+    for (int p = 0; p < count; p++) {
+        float lane[KB];
+        for (int i = 0; i < KB; i++)
+            lane[i] = i < valid ? from[at[p] + i] : 0.0f;
+        for (int j = 0; j < NV; j++)
+            block[p * NV + j] = vload16(j, lane);
     }
 }
 
@@ -76,15 +81,18 @@ int conv2d_gather(walk *at, size_t *x_at, size_t *y_at, int OH, int OW, int H, i
     return count;
 }
 
-/* Adds `count` pixels to one tile of sums, or writes them there where add is 0. */
-void conv2d_slice_tile(__global const float *xg, const size_t *x_at, const float16 *block,
-                       int count, int first, int cg, __global const float *y_soon,
-                       const size_t *x_next, const size_t *y_next, int add, __global float *to)
+/* The first channel of a tile: the last tile ends with the last channel. */
+int conv2d_slice_first(int tile, int cg)
 {
-    int channel[MC]; /* the last one stands in for those past the end */
-#pragma unroll
-    for (int i = 0; i < MC; i++)
-        channel[i] = min(first + i, cg - 1);
+    return min(tile * MC, cg - MC);
+}
+
+/* Adds `count` pixels to one tile of sums, or writes them there where add is 0; xg from the tile's
+ * first channel on. */
+void conv2d_slice_tile(__global const float *xg, const size_t *x_at, const float16 *block,
+                       int count, __global const float *y_soon, const size_t *x_next,
+                       const size_t *y_next, int add, __global float *to)
+{
     float16 acc[MC][NV];
 #pragma unroll
     for (int i = 0; i < MC; i++)
@@ -98,11 +106,11 @@ void conv2d_slice_tile(__global const float *xg, const size_t *x_at, const float
 #pragma unroll
         for (int j = 0; j < NV; j++)
             bv[j] = block[p * NV + j];
-        limn_soon(xg + x_next[p] + channel[0]);
+        limn_soon(xg + x_next[p]);
         limn_soon(y_soon + y_next[p]);
 #pragma unroll
         for (int i = 0; i < MC; i++) {
-            const float16 av = (float16)(a[channel[i]]);
+            const float16 av = (float16)(a[i]);
 #pragma unroll
             for (int j = 0; j < NV; j++)
                 acc[i][j] = fma(av, bv[j], acc[i][j]);
@@ -116,10 +124,10 @@ void conv2d_slice_tile(__global const float *xg, const size_t *x_at, const float
 }
 
 __kernel void conv2d_slices(__global const float *restrict x, __global const float *restrict dy,
-                            __global float *restrict sums, int all_rows, int slice_rows,
-                            int groups, int blocks, int tile_run, int block_run, int H, int W,
-                            int cg, int OH, int OW, int kg, int R, int S, int h_stride, int h_pad,
-                            int h_dilation, int w_stride, int w_pad, int w_dilation)
+                            __global float *restrict sums, int all_rows, int slice_rows, int groups,
+                            int blocks, int tile_run, int block_run, int H, int W, int cg, int OH,
+                            int OW, int kg, int R, int S, int h_stride, int h_pad, int h_dilation,
+                            int w_stride, int w_pad, int w_dilation)
 {
     const int tiles = (cg + MC - 1) / MC, taps = R * S;
     const int tile_runs = (tiles + tile_run - 1) / tile_run;
@@ -160,14 +168,12 @@ __kernel void conv2d_slices(__global const float *restrict x, __global const flo
             y_at[!turn][i] = y_at[turn][0];
         }
         for (int k = block_first; k < block_end; k++) {
-            for (int p = 0; p < count; p++)
-                conv2d_block_row(yg + y_at[turn][p] + k * KB, kg - k * KB, block + p * NV);
+            conv2d_block(yg + k * KB, y_at[turn], count, kg - k * KB, block);
             for (int tile = tile_first; tile < tile_end; tile++) {
                 __global float *to =
-                    sum +
-                    ((((size_t)group * blocks + k) * taps + t) * tiles + tile) * (MC * KB);
+                    sum + ((((size_t)group * blocks + k) * taps + t) * tiles + tile) * (MC * KB);
                 const int line = (tile - tile_first) % NV * 16; /* of the next pixels' dy */
-                conv2d_slice_tile(xg, x_at[turn], block, count, tile * MC, cg,
+                conv2d_slice_tile(xg + conv2d_slice_first(tile, cg), x_at[turn], block, count,
                                   yg + min(k * KB + line, kg - 1), x_at[!turn], y_at[!turn], add,
                                   to);
             }
@@ -187,24 +193,22 @@ __kernel void conv2d_slices_sum(__global const float *restrict sums, __global fl
         return;
     const int k0 = panel % blocks * KB, count = min(KB, kg - k0);
     const size_t slice = (size_t)panels * taps * rows * KB;
-    __global const float *from = sums + (size_t)panel * taps * rows * KB;
+    size_t at[16]; /* column m is tap m % taps of channel m / taps */
+    for (int i = 0; i < 16; i++) {
+        const int m = m0 + min(i, valid - 1), c = m / taps;
+        const int row = c + c / MC * MC - conv2d_slice_first(c / MC, cg);
+        at[i] = (((size_t)panel * taps + m % taps) * rows + row) * KB;
+    }
     __global float *to = dw + (size_t)(panel / blocks * kg + k0) * columns + m0;
     for (int j = 0; 16 * j < count; j++) {
         float16 r[16];
-        /* column m is tap m % taps of channel m / taps */
-        int c = m0 / taps, t = m0 % taps;
 #pragma unroll
-        for (int i = 0; i < 16; i++) {
-            __global const float *part = from + ((size_t)t * rows + c) * KB;
-            r[i] = vload16(j, part);
-            for (int s = 1; s < slices; s++)
-                r[i] += vload16(j, part + s * slice);
-            if (i + 1 < valid) { /* the last column stands in for those past the end */
-                t++;
-                c += t == taps;
-                t = t == taps ? 0 : t;
-            }
-        }
+        for (int i = 0; i < 16; i++)
+            r[i] = vload16(j, sums + at[i]);
+        for (int s = 1; s < slices; s++)
+#pragma unroll
+            for (int i = 0; i < 16; i++)
+                r[i] += vload16(j, sums + s * slice + at[i]);
         limn_transpose16(r);
 #pragma unroll
         for (int i = 0; i < 16; i++) {
