@@ -11,11 +11,12 @@
  * linear_tile    CPU device, the gradients: one work-item, MR x 16 * NV elements, vectors along p,
  *                A packed by linear_pack_rows into [ceil(M / MR)][R][MR], B by linear_pack into
  *                panels [ceil(P / KB)][R][KB], one behind the other.  Local size 1.
- * linear_group   GPU: one group of 16 x 16 work-items, a tile of 64 x 64 elements, both matrices
- *                through local memory in slices of 16.
+ * linear_group   GPU: one group, a tile of TILE x TILE elements, both matrices through local memory
+ *                (common/product.h).
  * linear_bias    before CLBlast adds a product: z[m, p] = bias[p] or 0; one work-item, one element.
  */
 #include "common/store.h"
+#include "common/product.h"
 #include "common/sum.h"
 
 #ifndef DM
@@ -31,8 +32,6 @@
 #define NV 2 /* float16 vectors of a tile's row */
 #endif
 #define KB (16 * NV)
-#define SIDE 64  /* tile of linear_group */
-#define SLICE 16 /* its depth */
 
 __kernel void linear_plain(int M, int P, int R, __global const float *restrict a, int am, int ar,
                            __global const float *restrict b, int br, int bp,
@@ -179,45 +178,48 @@ __kernel void linear_tile(int M, int P, int R, long offset, __global const float
     }
 }
 
-/* Global size (16 * ceil(P / 64), 16 * ceil(M / 64)), local size (16, 16).  A work-item holds the
- * elements (ty + 16 i, tx + 16 j) of the tile. */
-__kernel void linear_group(int M, int P, int R, __global const float *restrict a, int am, int ar,
-                           __global const float *restrict b, int br, int bp,
-                           __global const float *restrict bias, int has_bias,
-                           __global float *restrict z)
+/* Global size (GROUP * ceil(P / TILE), ceil(M / TILE)), local size (GROUP, 1). */
+__kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void
+linear_group(int M, int P, int R, __global const float *restrict a, int am, int ar,
+             __global const float *restrict b, int br, int bp, __global const float *restrict bias,
+             int has_bias, __global float *restrict z)
 {
-    __local float as[SLICE][SIDE + 1], bs[SLICE][SIDE + 1];
-    const int tx = get_local_id(0), ty = get_local_id(1), t = ty * 16 + tx;
-    const int m0 = (int)get_group_id(1) * SIDE, p0 = (int)get_group_id(0) * SIDE;
-    float acc[4][4];
-    for (int i = 0; i < 4; i++)
-        for (int j = 0; j < 4; j++)
-            acc[i][j] = 0.0f;
-    for (int r0 = 0; r0 < R; r0 += SLICE) {
-        for (int e = t; e < SLICE * SIDE; e += 256) {
+    __local float4 as[STEP][PITCH], bs[STEP][PITCH];
+    const int lid = get_local_id(0), tx = lid % SIDE, ty = lid / SIDE;
+    const int m0 = (int)get_group_id(1) * TILE, p0 = (int)get_group_id(0) * TILE;
+    float4 acc[EACH][RUNS];
+#pragma unroll
+    for (int i = 0; i < EACH; i++)
+#pragma unroll
+        for (int j = 0; j < RUNS; j++)
+            acc[i][j] = (float4)(0.0f);
+    for (int r0 = 0; r0 < R; r0 += STEP) {
+        for (int e = lid; e < STEP * TILE; e += GROUP) {
             /* neighbouring work-items read along the dimension that lies contiguous */
-            const int ra = ar == 1 ? e % SLICE : e / SIDE, ma = ar == 1 ? e / SLICE : e % SIDE;
-            const int rb = br == 1 ? e % SLICE : e / SIDE, pb = br == 1 ? e / SLICE : e % SIDE;
-            as[ra][ma] = m0 + ma < M && r0 + ra < R
-                             ? a[(size_t)(m0 + ma) * am + (size_t)(r0 + ra) * ar]
-                             : 0.0f;
-            bs[rb][pb] = p0 + pb < P && r0 + rb < R
-                             ? b[(size_t)(r0 + rb) * br + (size_t)(p0 + pb) * bp]
-                             : 0.0f;
+            const int ra = ar == 1 ? e % STEP : e / TILE, ma = ar == 1 ? e / STEP : e % TILE;
+            const int rb = br == 1 ? e % STEP : e / TILE, pb = br == 1 ? e / STEP : e % TILE;
+            ((__local float *)as[ra])[ma] =
+                m0 + ma < M && r0 + ra < R ? a[(size_t)(m0 + ma) * am + (size_t)(r0 + ra) * ar]
+                                           : 0.0f;
+            ((__local float *)bs[rb])[pb] =
+                p0 + pb < P && r0 + rb < R ? b[(size_t)(r0 + rb) * br + (size_t)(p0 + pb) * bp]
+                                           : 0.0f;
         }
         barrier(CLK_LOCAL_MEM_FENCE);
-        for (int r = 0; r < SLICE; r++)
-            for (int i = 0; i < 4; i++)
-                for (int j = 0; j < 4; j++)
-                    acc[i][j] = fma(as[r][ty + 16 * i], bs[r][tx + 16 * j], acc[i][j]);
+        product_add(as, bs, tx, ty, acc);
         barrier(CLK_LOCAL_MEM_FENCE);
     }
-    for (int i = 0; i < 4; i++)
-        for (int j = 0; j < 4; j++) {
-            const int m = m0 + ty + 16 * i, p = p0 + tx + 16 * j;
-            if (m < M && p < P)
-                z[(size_t)m * P + p] = has_bias ? acc[i][j] + bias[p] : acc[i][j];
+    for (int i = 0; i < EACH; i++) {
+        const int m = m0 + product_place(ty, i);
+        for (int j = 0; j < RUNS && m < M; j++) {
+            const int p = p0 + product_place(tx, 4 * j), valid = min(4, P - p);
+            float lane[4] = {acc[i][j].x, acc[i][j].y, acc[i][j].z, acc[i][j].w};
+            for (int l = 0; l < valid && has_bias; l++)
+                lane[l] += bias[p + l];
+            const size_t at = (size_t)m * P + p;
+            product_store(lane, valid, z + at, at % 4 == 0);
         }
+    }
 }
 
 /* dbias[k] = sum_n dy[n, k].  One work-item: one k. */

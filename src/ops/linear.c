@@ -6,7 +6,8 @@
 #include <stddef.h>
 #include <stdio.h>
 
-enum { DM = 4, DP = 5, MR = 12, KB = 32, SIDE = 64 }; /* tiles of cl/linear.cl */
+enum { DM = 4, DP = 5, MR = 12, KB = 32 };           /* tiles of cl/linear.cl, CPU devices */
+enum { TILE = 64, GROUP = 256, LOCAL_BYTES = 8704 }; /* of linear_group */
 
 typedef enum form { AUTO, PLAIN, CPU, GPU, CLBLAST, CLBLAST_LAST = CLBLAST + 3 } form;
 
@@ -49,12 +50,11 @@ static void why_not(const limn_device_limits *limits, form f, bool forced, char 
     }
     if (f != GPU)
         return;
-    if (limits->max_work_group < 256 || limits->max_work_item[0] < 16 ||
-        limits->max_work_item[1] < 16)
-        snprintf(why, size, "it needs groups of 16 x 16, the device allows %zu work-items",
+    if (limits->max_work_group < GROUP || limits->max_work_item[0] < GROUP)
+        snprintf(why, size, "it needs groups of %d work-items, the device allows %zu", GROUP,
                  limits->max_work_group);
-    else if (limits->local_memory < 16384)
-        snprintf(why, size, "it needs 16384 bytes of local memory, the device has %llu",
+    else if (limits->local_memory < LOCAL_BYTES)
+        snprintf(why, size, "it needs %d bytes of local memory, the device has %llu", LOCAL_BYTES,
                  (unsigned long long)limits->local_memory);
     else if (limits->local_is_global && !forced)
         snprintf(why, size, "local memory is ordinary memory here");
@@ -143,7 +143,7 @@ static limn_status check_inputs(limn_device *device, const limn_desc *in, int in
                          limn_desc_text(&in[0], x, sizeof x), limn_desc_text(&in[1], w, sizeof w));
     for (int i = 0; i < 2; i++)
         for (int d = 0; d < 2; d++)
-            if (in[i].dim[d] > INT32_MAX - SIDE)
+            if (in[i].dim[d] > INT32_MAX - TILE)
                 return limn_fail(limn_device_context(device), LIMN_BAD_USAGE, "bad inputs",
                                  "linear", "input %d is %s: too large", i,
                                  limn_desc_text(&in[i], x, sizeof x));
@@ -249,11 +249,9 @@ static limn_status multiply(const limn_op_run *run, const product *g, int direct
     limn_grid grid = limn_grid_1d((size_t)g->p);
     grid.global[1] = (size_t)g->m;
     if (f == GPU) {
-        grid = tiles(g->p, SIDE, g->m, SIDE);
-        for (int d = 0; d < 2; d++) {
-            grid.global[d] *= 16;
-            grid.local[d] = 16;
-        }
+        grid = tiles(g->p, TILE, g->m, TILE);
+        grid.global[0] *= GROUP;
+        grid.local[0] = GROUP;
     }
     const limn_buffer *bias = g->bias ? g->bias : g->a;
     return LIMN_LAUNCH(run->device, f == GPU ? "linear_group" : "linear_plain", "", grid,
