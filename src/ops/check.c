@@ -270,7 +270,8 @@ static limn_status prepare(const limn_op_values *v, rig *r)
     return status;
 }
 
-static limn_status make_rig(limn_device *device, const limn_op_values *v, rig *r)
+static limn_status make_rig(limn_device *device, const limn_op_values *v,
+                            const limn_op_check_way *way, rig *r)
 {
     *r = (rig){.ctx = limn_device_context(device)};
     r->run = (limn_op_run){
@@ -278,11 +279,14 @@ static limn_status make_rig(limn_device *device, const limn_op_values *v, rig *r
     limn_status status = LIMN_OK;
     for (int i = 0; i < v->in_count && status == LIMN_OK; i++) {
         status = add_tensor(r, &v->in_desc[i], &r->run.in[i]);
-        if (status == LIMN_OK && v->grad_in[i])
+        if (status == LIMN_OK && v->grad_in[i] && way->asked >> i & 1)
             status = add_tensor(r, &v->in_desc[i], &r->run.grad_in[i]);
     }
     for (int i = 0; i < v->plan.out_count && status == LIMN_OK; i++) {
-        status = add_tensor(r, &v->plan.out[i], &r->run.out[i]);
+        if (i == 0 && way->in_place >= 0)
+            r->run.out[i] = r->run.in[way->in_place];
+        else
+            status = add_tensor(r, &v->plan.out[i], &r->run.out[i]);
         if (status == LIMN_OK && v->op->differentiable)
             status = add_tensor(r, &v->plan.out[i], &r->run.grad_out[i]);
         if (status == LIMN_OK && v->op->differentiable)
@@ -351,12 +355,12 @@ static limn_status judge(const limn_op_values *v, const limn_op_values *before, 
         if (v->op->updates >> i & 1) {
             status =
                 compare(r->ctx, r->run.in[i], v->in[i], &out->forward_error, &out->forward_scale);
-        } else {
+        } else if (r->run.out[0] != r->run.in[i]) {
             double changed = 0, scale = 0;
             status = compare(r->ctx, r->run.in[i], before->in[i], &changed, &scale);
             out->inputs_intact = out->inputs_intact && changed == 0;
         }
-        if (status == LIMN_OK && v->grad_in[i])
+        if (status == LIMN_OK && r->run.grad_in[i] && out->has_backward)
             status = compare(r->ctx, r->run.grad_in[i], v->grad_in[i], &out->backward_error,
                              &out->backward_scale);
     }
@@ -366,29 +370,32 @@ static limn_status judge(const limn_op_values *v, const limn_op_values *before, 
 }
 
 limn_status limn_op_check_run(limn_device *device, const limn_op *op, const char *params,
-                              const limn_desc *in, int in_count, uint64_t seed, limn_op_check *out)
+                              const limn_desc *in, int in_count, uint64_t seed,
+                              const limn_op_check_way *way, limn_op_check *out)
 {
+    static const limn_op_check_way plain = {.asked = ~0u, .in_place = -1};
+    way = way ? way : &plain;
     *out = (limn_op_check){.guards_intact = true,
                            .inputs_intact = true,
                            .repeats = true,
-                           .has_backward = op->differentiable != 0};
+                           .has_backward = op->differentiable != 0 && way->in_place < 0};
     limn_op_values v = {0}, before = {0};
     rig rigs[2] = {{0}, {0}};
     limn_status status = limn_op_values_create(device, op, params, in, in_count, seed, &v);
     if (status == LIMN_OK)
         status = limn_op_values_create(device, op, params, in, in_count, seed, &before);
     for (int i = 0; i < 2 && status == LIMN_OK; i++) {
-        status = make_rig(device, &v, &rigs[i]);
+        status = make_rig(device, &v, way, &rigs[i]);
         if (status == LIMN_OK)
             status = run_once(op, &rigs[i], false);
-        if (status == LIMN_OK && op->differentiable)
+        if (status == LIMN_OK && out->has_backward)
             status = run_once(op, &rigs[i], true);
         if (status == LIMN_OK && i > 0 && op->saves_for_backward)
             status = run_without_saving(op, &rigs[i]);
     }
     if (status == LIMN_OK) {
         limn_op_values_forward(&v);
-        if (op->differentiable)
+        if (out->has_backward)
             limn_op_values_backward(&v);
         status = judge(&v, &before, &rigs[0], out);
     }

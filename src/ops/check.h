@@ -15,10 +15,18 @@ typedef struct limn_op_check {
     bool has_backward;
 } limn_op_check;
 
+/** How the op is asked to run, within what its row allows. */
+typedef struct limn_op_check_way {
+    unsigned asked; /**< bit i: the gradient of input i, where it has one */
+    int in_place;   /**< output 0 is the tensor of this input, and no backward runs; -1: of none */
+} limn_op_check_way;
+
 /** Runs forward and, where the op has one, backward twice with inputs drawn from `seed` (through
- *  the row's `fill`), outputs filled with NaN before.  Fails only where something could not run. */
+ *  the row's `fill`), outputs filled with NaN before.  `way`: NULL for every gradient, and nothing
+ *  in place.  Fails only where something could not run. */
 limn_status limn_op_check_run(limn_device *device, const limn_op *op, const char *params,
-                              const limn_desc *in, int in_count, uint64_t seed, limn_op_check *out);
+                              const limn_desc *in, int in_count, uint64_t seed,
+                              const limn_op_check_way *way, limn_op_check *out);
 
 /** Host values of one case, as limn_op_check_run draws them; for tests that go further.  The arrays
  *  belong to the set. */

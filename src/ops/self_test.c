@@ -66,7 +66,7 @@ static limn_status test_op(limn_device *device, const limn_op *op, limn_self_tes
     *row = (limn_self_test_row){
         .op = op->name, .formula = op->formula, .tolerance = op->example->tolerance};
     const limn_status status = limn_op_check_run(device, op, op->example->params, op->example->in,
-                                                 op->example->in_count, 1, &seen);
+                                                 op->example->in_count, 1, NULL, &seen);
     if (status == LIMN_OUT_OF_DEVICE_MEMORY ||
         (status != LIMN_OK && limn_error_is_host_memory(ctx)))
         return status;

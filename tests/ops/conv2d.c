@@ -24,6 +24,9 @@
     conv("impl=3 " params, __VA_ARGS__), conv("impl=4 " params, __VA_ARGS__)
 
 static const limn_op_case cases[] = {
+    /* for a simulator: what no smaller case reaches */
+    CONV_BIAS("impl=1 pad=1", 1, 4, 4, 65, 16, 65, 3, 3),
+    CONV_BIAS("impl=5 pad=1", 1, 3, 4, 16, 16, 16, 3, 3),
     /* chosen by the device */
     CONV_BIAS("pad=1", 2, 8, 8, 16, 16, 16, 3, 3),
     CONV("groups=12 pad=1", 2, 5, 5, 12, 12, 1, 3, 3), /* depthwise */
@@ -98,8 +101,6 @@ static const limn_op_case cases[] = {
     /* several launches over tiles, the last one short, and several slices of their sums */
     CONV_BIAS("impl=5 pad=1", 3, 33, 30, 16, 20, 16, 3, 3),
     CONV("impl=5", 3, 62, 64, 17, 16, 17, 3, 3),
-    /* small enough for a simulator */
-    WINOGRAD(CONV_BIAS, "pad=1", 1, 3, 4, 16, 16, 16, 3, 3),
     /* several slices, chunks, runs of tiles and runs of blocks of the gradient of the filters */
     EVERY(CONV, "", 2, 33, 20, 18, 20, 18, 1, 1),
     EVERY(CONV, "pad=1 stride=2", 3, 40, 39, 17, 70, 17, 3, 3),
@@ -214,6 +215,8 @@ const limn_op_test limn_test_conv2d = {
     .reason = "sums of up to 576 (forward) and 4000 (filters) products in single precision, one "
               "rounding each, errors partly cancel",
     LIMN_CASES(cases),
+    .simulated = 2,
+    .names_forms = true,
     .cpu_forms = "123",
     .growth = growth,
     .known_answers = known_answers,

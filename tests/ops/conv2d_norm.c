@@ -68,6 +68,7 @@ const limn_op_test limn_test_conv2d_norm = {
     .tolerance = 3e-6,
     .reason = "sums of up to 576 products in single precision, divided by deviations from 0.7 on",
     LIMN_CASES(cases),
+    .names_forms = true,
     .cpu_forms = "123",
     .known_answers = known_answers,
 };

@@ -2,7 +2,10 @@
  *
  * Every case is judged four ways: forward against the row's scalar reference, backward likewise and
  * that reference against central differences, guard bytes after every buffer and inputs left alone,
- * and a second run with the same bits.
+ * and a second run with the same bits.  Where the plan allows it, forward runs in place too.
+ *
+ * In a simulator (tests/oclgrind/) the small cases run, once more with the kernels for GPUs where
+ * cases do not name their forms; and of every kernel of the op one launch must have been seen.
  */
 #ifndef LIMN_TESTS_OPS_HARNESS_H
 #define LIMN_TESTS_OPS_HARNESS_H
@@ -27,6 +30,11 @@ typedef struct limn_op_test {
     double difference_step; /**< of the central differences; 0: 1e-5 */
     const limn_op_case *cases;
     size_t case_count;
+    size_t simulated; /**< so many first cases are for a simulator too, whatever their size */
+    bool names_forms; /**< the cases name their forms, also those for GPUs */
+    /** Sets of inputs, bit i for input i, whose gradients are asked for alone, after all at once;
+     *  0 ends them. */
+    unsigned asked[4];
     /** Digits of impl= that only CPU devices run: such cases are left out where the forms for GPUs
      *  are tested.  NULL: none. */
     const char *cpu_forms;

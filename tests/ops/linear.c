@@ -57,5 +57,6 @@ const limn_op_test limn_test_linear = {
     .reason = "sums of up to 300 rounded products: at worst 300 * 2^-24 of the sum of magnitudes, "
               "in practice its square root: 20 * 6e-8, and some room",
     LIMN_CASES(cases),
+    .names_forms = true,
     .known_answers = known_answers,
 };

@@ -121,24 +121,45 @@ static bool judge(const limn_op_test *test, const limn_op_case *c, const limn_op
     return good && seen->guards_intact && seen->inputs_intact && seen->repeats;
 }
 
+/* One way to run a case; what is wrong is said with that way. */
+static bool check_way(limn_context *ctx, limn_device *device, const limn_op_test *test,
+                      const limn_op_case *c, uint64_t seed, limn_op_check_way way)
+{
+    limn_op_check seen;
+    const limn_status status = limn_op_check_run(device, limn_op_find(test->op), c->params, c->in,
+                                                 c->in_count, seed, &way, &seen);
+    if (limn_test_simulated())
+        limn_device_trim(device); /* the next gets fresh buffers: see simulator.h */
+    if (status != LIMN_OK)
+        printf("  %s\n", limn_error_text(ctx));
+    if (status == LIMN_OK && judge(test, c, &seen))
+        return true;
+    if (way.in_place >= 0)
+        printf("  in place of input %d\n", way.in_place);
+    else if (way.asked != ~0u)
+        printf("  asked for gradients %#x alone\n", way.asked);
+    return false;
+}
+
 static bool run_case(limn_context *ctx, limn_device *device, const limn_op_test *test,
                      const limn_op_case *c, uint64_t seed)
 {
     const limn_op *op = limn_op_find(test->op);
-    limn_op_check seen;
-    if (limn_op_check_run(device, op, c->params, c->in, c->in_count, seed, &seen) != LIMN_OK) {
-        printf("  %s\n", limn_error_text(ctx));
+    bool good = check_way(ctx, device, test, c, seed, (limn_op_check_way){~0u, -1});
+    limn_op_values v;
+    if (limn_op_values_create(device, op, c->params, c->in, c->in_count, seed, &v) != LIMN_OK)
         return false;
-    }
-    bool good = judge(test, c, &seen);
-    if (op->differentiable) {
-        limn_op_values v;
-        if (limn_op_values_create(device, op, c->params, c->in, c->in_count, seed, &v) != LIMN_OK)
-            return false;
+    if (op->differentiable)
         good = check_differences(&v, test->difference_step ? test->difference_step : 1e-5) == 0 &&
                good;
-        limn_op_values_free(&v);
-    }
+    for (int i = 0; i < c->in_count; i++)
+        if (op->in_place >> i & 1)
+            good = check_way(ctx, device, test, c, seed, (limn_op_check_way){0, i}) && good;
+    for (size_t i = 0; test->asked[i]; i++)
+        if (test->asked[i] < 1u << c->in_count)
+            good = check_way(ctx, device, test, c, seed, (limn_op_check_way){test->asked[i], -1}) &&
+                   good;
+    limn_op_values_free(&v);
     return good;
 }
 
@@ -148,13 +169,14 @@ bool limn_test_simulated(void)
 }
 
 /* A simulator interprets: it gets the small cases. */
-static bool too_large(const limn_op_case *c)
+static bool too_large(const limn_op_test *test, size_t which)
 {
-    enum { MOST = 2560 }; /* the least that Winograd takes has 2,512 */
+    enum { MOST = 2000 };
+    const limn_op_case *c = &test->cases[which];
     int64_t count = 0;
     for (int i = 0; i < c->in_count; i++)
         count += limn_desc_count(&c->in[i]);
-    return limn_test_simulated() && count > MOST;
+    return limn_test_simulated() && count > MOST && which >= test->simulated;
 }
 
 static bool gpu_forms(void)
@@ -169,13 +191,19 @@ static bool left_out(const limn_op_test *test, const limn_op_case *c)
            strchr(test->cpu_forms, c->params[strlen("impl=")]);
 }
 
-static void run_test(limn_context *ctx, limn_device *device, const limn_op_test *test,
-                     const char *filter, uint64_t seed, bool list, tally *sum)
+static void count_one(bool good, tally *sum)
+{
+    sum->passed += good;
+    sum->failed += !good;
+}
+
+static void run_cases(limn_context *ctx, limn_device *device, const limn_op_test *test,
+                      const char *filter, uint64_t seed, bool list, tally *sum)
 {
     for (size_t i = 0; i < test->case_count; i++) {
         char text[512];
         case_text(test, &test->cases[i], text, sizeof text);
-        if (strncmp(text, filter, strlen(filter)) != 0 || too_large(&test->cases[i]) ||
+        if (strncmp(text, filter, strlen(filter)) != 0 || too_large(test, i) ||
             left_out(test, &test->cases[i]))
             continue;
         if (list) {
@@ -183,21 +211,52 @@ static void run_test(limn_context *ctx, limn_device *device, const limn_op_test 
             continue;
         }
         const bool good = run_case(ctx, device, test, &test->cases[i], seed);
-        if (limn_test_simulated())
-            limn_device_trim(device); /* the next case gets fresh buffers: see simulator.c */
         if (!good)
             printf("FAILED: '%s' (seed %llu)\n", text, (unsigned long long)seed);
-        sum->passed += good;
-        sum->failed += !good;
+        count_one(good, sum);
     }
-    const size_t name_length = strcspn(filter, " ");
-    if (!list && test->known_answers && strncmp(test->op, filter, name_length) == 0 &&
-        !filter[name_length + strspn(filter + name_length, " ")]) {
-        const int wrong = test->known_answers(device);
+}
+
+/* Whether a filter takes all of an op: "", "conv2d", "conv2d ". */
+static bool takes_op(const char *filter, const char *op)
+{
+    const size_t length = strcspn(filter, " ");
+    return strncmp(op, filter, length) == 0 && (length == 0 || !op[length]) &&
+           !filter[length + strspn(filter + length, " ")];
+}
+
+static void set_cpu(limn_device *device, bool is_cpu)
+{
+    ((limn_device_limits *)(uintptr_t)limn_device_get_limits(device))->is_cpu = is_cpu;
+}
+
+/* In a simulator: the kernels for GPUs too, then whether any of the op's never ran. */
+static void simulate_more(limn_context *ctx, limn_device *device, const limn_op_test *test,
+                          const char *filter, uint64_t seed, tally *sum)
+{
+    if (!test->names_forms) {
+        set_cpu(device, false);
+        run_cases(ctx, device, test, filter, seed, false, sum);
+        set_cpu(device, true);
+    }
+    const int missed = simulator_missed(test->op);
+    if (missed)
+        printf("FAILED: %d kernels of %s\n", missed, test->op);
+    count_one(!missed, sum);
+}
+
+static void run_test(limn_context *ctx, limn_device *device, const limn_op_test *test,
+                     const char *filter, uint64_t seed, bool list, tally *sum)
+{
+    run_cases(ctx, device, test, filter, seed, list, sum);
+    if (!list && takes_op(filter, test->op)) {
+        const int wrong = test->known_answers ? test->known_answers(device) : 0;
         if (wrong)
             printf("FAILED: %d known answers of %s\n", wrong, test->op);
-        sum->passed += !wrong;
-        sum->failed += wrong != 0;
+        if (test->known_answers)
+            count_one(!wrong, sum);
+        if (limn_test_simulated())
+            simulate_more(ctx, device, test, filter, seed, sum);
     }
     fflush(stdout);
 }
@@ -222,7 +281,7 @@ int main(int argc, char **argv)
         return opened == LIMN_NO_DEVICE ? 77 : 1;
     }
     if (gpu_forms())
-        ((limn_device_limits *)(uintptr_t)limn_device_get_limits(device))->is_cpu = false;
+        set_cpu(device, false);
     tally sum = {0};
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
         run_test(ctx, device, tests[i], filter, seed, list, &sum);

@@ -4,10 +4,14 @@
 
 #include "device/cl_api.h"
 
-/** OpenCL's entry points, with two changed for the sake of Oclgrind 21.10's memory of which bytes
- * of a buffer were written.  There every write by the host, each pattern of a fill too, starts that
- *  memory anew and as long as this one write; and it outlives the buffer.  So buffers are filled
- *  without a write, and never released; nothing is to be written at an offset. */
+/** OpenCL's entry points, with some changed for the sake of Oclgrind 21.10's memory of which bytes
+ *  of a buffer were written.  There every write by the host, each pattern of a fill too, starts
+ * that memory anew and as long as this one write: what kernels write behind it then counts as never
+ *  written.  And it outlives the buffer.  So a kernel fills, and buffers are never released; the
+ *  host is not to write at an offset.  Launches are counted by name. */
 limn_cl_api simulator_api(void);
+
+/** Kernels of cl/OP.cl and cl/OP/ that were never launched: prints each, returns their number. */
+int simulator_missed(const char *op);
 
 #endif

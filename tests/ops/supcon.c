@@ -109,5 +109,6 @@ const limn_op_test limn_test_supcon = {
     .backward_tolerance = 2e-5,
     .reason = "similarities up to 10 rounded to 1e-6, in exp; sums over j and D",
     LIMN_CASES(cases),
+    .names_forms = true,
     .known_answers = known_answers,
 };
