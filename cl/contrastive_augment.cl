@@ -12,10 +12,16 @@
  * saturation f p + (1 - f) grey; hue turned by f in HSV.  grey = .2989 R + .587 G + .114 B.
  * Images of one channel know brightness and contrast only.
  *
- * Memory: x, y [n][h][w][channels], channels 1 or 3; index [n]; scratch = choices [n][CHOICES], then
- * rows [n][h], the sums of grey over each row, then mean [n].
+ * Memory: x, y [n][h][w][CHANNELS]; index [n]; scratch = choices [n][CHOICES], then rows [n][h], the
+ * sums of grey over each row, then mean [n].
  */
+#include "common/lanes.h"
 #include "common/philox.h"
+#include "common/sum.h"
+
+#ifndef CHANNELS
+#define CHANNELS 3 /* 1 or 3 */
+#endif
 
 /* Places in one image's choices. */
 #define TOP 0
@@ -30,6 +36,12 @@
 #define CHOICES 15
 
 #define CONTRAST 1
+#define SATURATION 2
+#define HUE 3
+
+#define RED 0.2989f
+#define GREEN 0.587f
+#define BLUE 0.114f
 
 /* Side lengths of one try; 0 where it does not fit. */
 int2 contrastive_augment_sides(int h, int w, float scale_min, float area, float ratio)
@@ -101,128 +113,184 @@ __kernel void contrastive_augment_draw(int n, int h, int w, ulong seed, ulong ep
     choice[FACTOR + 3] = hue * (2.0f * limn_uniform(factor.w) - 1.0f);
 }
 
-/* ---- one pixel ------------------------------------------------------------------------------ */
+/* ---- V neighbouring pixels, channel by channel ---------------------------------------------- */
 
-float contrastive_augment_grey(float3 p, int channels)
+lanes contrastive_augment_grey(const lanes p[CHANNELS])
 {
-    return channels == 1 ? p.x : 0.2989f * p.x + 0.587f * p.y + 0.114f * p.z;
+#if CHANNELS == 1
+    return p[0];
+#else
+    return RED * p[0] + GREEN * p[1] + BLUE * p[2];
+#endif
 }
 
-/* Hue turned by `turn`, a fraction of the circle. */
-float3 contrastive_augment_hue(float3 p, float turn)
+/* Hue turned by `turn`, a fraction of the circle.  With h the hue in sixths of the circle, channel
+ * k has all of the value where h is within 1 of 2 k, and loses the range over the next sixth. */
+void contrastive_augment_hue(lanes p[CHANNELS], float turn)
 {
-    const float top = fmax(p.x, fmax(p.y, p.z)), range = top - fmin(p.x, fmin(p.y, p.z));
-    if (!(range > 0.0f))
-        return p;
-    float h = top == p.x   ? (p.y - p.z) / range
-              : top == p.y ? 2.0f + (p.z - p.x) / range
-                           : 4.0f + (p.x - p.y) / range;
-    h = h / 6.0f + turn;
-    h = 6.0f * (h - floor(h));
-    const int sector = (int)floor(h) % 6;
-    const float f = h - floor(h), s = range / top;
-    const float a = top * (1.0f - s), q = top * (1.0f - s * f), t = top * (1.0f - s * (1.0f - f));
-    switch (sector) {
-    case 0:
-        return (float3)(top, t, a);
-    case 1:
-        return (float3)(q, top, a);
-    case 2:
-        return (float3)(a, top, t);
-    case 3:
-        return (float3)(a, q, top);
-    case 4:
-        return (float3)(t, a, top);
-    default:
-        return (float3)(top, a, q);
+#if CHANNELS == 3
+    const lanes top = fmax(p[0], fmax(p[1], p[2]));
+    const lanes range = top - fmin(p[0], fmin(p[1], p[2]));
+    const int_lanes red = top == p[0], green = top == p[1];
+    const lanes ahead = choose_lanes(red, p[1], choose_lanes(green, p[2], p[0]));
+    const lanes behind = choose_lanes(red, p[2], choose_lanes(green, p[0], p[1]));
+    const lanes least = choose_lanes(range > 0.0f, range, 1.0f); /* grey stays what it is */
+    const lanes first = choose_lanes(red, 0.0f, choose_lanes(green, 2.0f, 4.0f));
+    const lanes h = first + (ahead - behind) / least + 6.0f * turn;
+    for (int k = 0; k < 3; k++) {
+        const lanes from = h - 2.0f * k;
+        const lanes away = fabs(from - 6.0f * rint(from * (1.0f / 6.0f)));
+        p[k] = top - range * clamp(away - 1.0f, (lanes)(0.0f), (lanes)(1.0f));
     }
+#endif
 }
 
 /* Applies one half of the jitters: those before contrast, or contrast and those after it. */
-float3 contrastive_augment_jitter(float3 p, int channels, __global const float *choice,
-                                  bool after, float mean)
+void contrastive_augment_jitter(lanes p[CHANNELS], __global const float *choice, bool after,
+                                float mean)
 {
     bool reached = false;
     for (int k = 0; k < 4; k++) {
         const int which = (int)choice[ORDER + k];
         reached = reached || which == CONTRAST;
-        if (reached != after || (channels == 1 && which > CONTRAST))
+        if (reached != after)
+            continue;
+        if (CHANNELS == 1 && which > CONTRAST)
             continue;
         const float f = choice[FACTOR + which];
-        if (which == 3)
-            p = contrastive_augment_hue(p, f);
-        else if (which == 2)
-            p = f * p + (1.0f - f) * contrastive_augment_grey(p, channels);
-        else
-            p = f * p + (which == CONTRAST ? (1.0f - f) * mean : 0.0f);
-        p = clamp(p, 0.0f, 1.0f);
+        if (which == HUE) {
+            contrastive_augment_hue(p, f);
+        } else {
+            lanes other = which == CONTRAST ? mean : 0.0f;
+            if (which == SATURATION)
+                other = contrastive_augment_grey(p);
+            for (int c = 0; c < CHANNELS; c++)
+                p[c] = f * p[c] + (1.0f - f) * other;
+        }
+        for (int c = 0; c < CHANNELS; c++)
+            p[c] = clamp(p[c], (lanes)(0.0f), (lanes)(1.0f));
     }
-    return p;
 }
 
-float3 contrastive_augment_load(__global const float *y, size_t at, int channels)
+/* The first `valid` of V pixels; the last of them again for those past it. */
+void contrastive_augment_load(lanes p[CHANNELS], __global const float *y, int valid)
 {
-    return channels == 1 ? (float3)(y[at]) : vload3(at, y);
+    float each[CHANNELS][V];
+    for (int l = 0; l < V; l++)
+        for (int c = 0; c < CHANNELS; c++)
+            each[c][l] = y[min(l, valid - 1) * CHANNELS + c];
+    for (int c = 0; c < CHANNELS; c++)
+        p[c] = join_lanes(each[c]);
 }
 
-void contrastive_augment_store(float3 p, __global float *y, size_t at, int channels)
+void contrastive_augment_store(const lanes p[CHANNELS], __global float *y, int valid)
 {
-    if (channels == 1)
-        y[at] = p.x;
-    else
-        vstore3(p, at, y);
+    float each[CHANNELS][V];
+    for (int c = 0; c < CHANNELS; c++)
+        split_lanes(p[c], each[c]);
+    for (int l = 0; l < valid; l++)
+        for (int c = 0; c < CHANNELS; c++)
+            y[l * CHANNELS + c] = each[c][l];
 }
 
-float3 contrastive_augment_byte(__global const uchar *x, size_t at, int channels)
+/* Between two rows and, pixel by pixel, two columns: the fraction `down` of the way from `upper` to
+ * `lower`, `across` of that from `left` to `right`. */
+void contrastive_augment_blend(lanes p[CHANNELS], __global const uchar *upper,
+                               __global const uchar *lower, float down, const int *left,
+                               const int *right, lanes across)
 {
-    const float3 p = channels == 1 ? (float3)((float)x[at]) : convert_float3(vload3(at, x));
-    return p / 255.0f;
+    float corner[4][CHANNELS][V];
+    for (int l = 0; l < V; l++)
+        for (int c = 0; c < CHANNELS; c++) {
+            corner[0][c][l] = upper[left[l] * CHANNELS + c];
+            corner[1][c][l] = upper[right[l] * CHANNELS + c];
+            corner[2][c][l] = lower[left[l] * CHANNELS + c];
+            corner[3][c][l] = lower[right[l] * CHANNELS + c];
+        }
+    for (int c = 0; c < CHANNELS; c++) {
+        const lanes above =
+            (1.0f - across) * join_lanes(corner[0][c]) + across * join_lanes(corner[1][c]);
+        const lanes below =
+            (1.0f - across) * join_lanes(corner[2][c]) + across * join_lanes(corner[3][c]);
+        p[c] = ((1.0f - down) * above + down * below) / 255.0f;
+    }
 }
 
 /* ---- images --------------------------------------------------------------------------------- */
 
-/* Crop, flip and the jitters before contrast.  One work-item: one position (dimension 0) of one
- * image (dimension 1). */
-__kernel void contrastive_augment_sample(int n, int h, int w, int channels,
+/* Crop, flip and the jitters before contrast.  One work-item: `length` positions (dimension 0),
+ * whole rows of them or, with V 1, a single one, of one image (dimension 1). */
+__kernel void contrastive_augment_sample(int n, int h, int w, int length,
                                          __global const uchar *restrict x,
                                          __global const float *restrict choices,
                                          __global float *restrict y)
 {
-    const int at = get_global_id(0), b = get_global_id(1);
-    if (at >= h * w || b >= n)
+    const size_t first = get_global_id(0) * (size_t)length;
+    const int b = get_global_id(1);
+    if (first >= (size_t)h * w || b >= n)
         return;
     __global const float *choice = choices + (size_t)b * CHOICES;
-    const int i = at / w, j = choice[FLIP] > 0.0f ? w - 1 - at % w : at % w;
-    const float v = fmax(0.0f, ((float)i + 0.5f) * choice[HEIGHT] / (float)h - 0.5f);
-    const float u = fmax(0.0f, ((float)j + 0.5f) * choice[WIDTH] / (float)w - 0.5f);
-    const int v0 = (int)v, v1 = min(v0 + 1, (int)choice[HEIGHT] - 1);
-    const int u0 = (int)u, u1 = min(u0 + 1, (int)choice[WIDTH] - 1);
-    const float fv = v - (float)v0, fu = u - (float)u0;
-    const size_t first = (size_t)b * h * w + (size_t)choice[TOP] * w + (size_t)choice[LEFT];
-    const size_t row0 = first + (size_t)v0 * w, row1 = first + (size_t)v1 * w;
-    const float3 upper = (1.0f - fu) * contrastive_augment_byte(x, row0 + u0, channels) +
-                         fu * contrastive_augment_byte(x, row0 + u1, channels);
-    const float3 lower = (1.0f - fu) * contrastive_augment_byte(x, row1 + u0, channels) +
-                         fu * contrastive_augment_byte(x, row1 + u1, channels);
-    float3 p = (1.0f - fv) * upper + fv * lower;
-    if (choice[JITTER] > 0.0f)
-        p = contrastive_augment_jitter(p, channels, choice, false, 0.0f);
-    contrastive_augment_store(p, y, (size_t)b * h * w + at, channels);
+    const int height = (int)choice[HEIGHT], width = (int)choice[WIDTH];
+    __global const uchar *crop =
+        x + ((size_t)b * h * w + (size_t)choice[TOP] * w + (size_t)choice[LEFT]) * CHANNELS;
+    __global float *image = y + (size_t)b * h * w * CHANNELS;
+    const int last = (int)min(first + length, (size_t)h * w);
+    for (int at = first, valid; at < last; at += valid) {
+        const int i = at / w, start = at % w;
+        float column[V];
+        int left[V], right[V];
+        valid = min(V, w - start);
+        for (int l = 0; l < V; l++) {
+            const int j = start + min(l, valid - 1);
+            column[l] = choice[FLIP] > 0.0f ? w - 1 - j : j;
+        }
+        const float v = fmax(0.0f, ((float)i + 0.5f) * (float)height / (float)h - 0.5f);
+        const lanes place = (join_lanes(column) + 0.5f) * (float)width / (float)w - 0.5f;
+        const lanes u = fmax(place, (lanes)(0.0f));
+        const int v0 = (int)v, v1 = min(v0 + 1, height - 1);
+        const int_lanes u0 = to_int_lanes(u);
+        split_int_lanes(u0, left);
+        split_int_lanes(min(u0 + 1, (int_lanes)(width - 1)), right);
+        lanes p[CHANNELS];
+        contrastive_augment_blend(p, crop + (size_t)v0 * w * CHANNELS,
+                                  crop + (size_t)v1 * w * CHANNELS, v - (float)v0, left, right,
+                                  u - to_lanes(u0));
+        if (choice[JITTER] > 0.0f)
+            contrastive_augment_jitter(p, choice, false, 0.0f);
+        contrastive_augment_store(p, image + (size_t)at * CHANNELS, valid);
+    }
 }
 
 /* One work-item: the sum of grey over one row (dimension 0) of one image (dimension 1). */
-__kernel void contrastive_augment_rows(int n, int h, int w, int channels,
-                                       __global const float *restrict y,
+__kernel void contrastive_augment_rows(int n, int h, int w, __global const float *restrict y,
                                        __global float *restrict scratch)
 {
     const int i = get_global_id(0), b = get_global_id(1);
     if (i >= h || b >= n)
         return;
-    const size_t first = ((size_t)b * h + i) * w;
-    float sum = 0.0f;
-    for (int j = 0; j < w; j++)
-        sum += contrastive_augment_grey(contrastive_augment_load(y, first + j, channels), channels);
-    scratch[(size_t)n * CHOICES + (size_t)b * h + i] = sum;
+    __global const float *row = y + ((size_t)b * h + i) * w * CHANNELS;
+    __global float *sum = scratch + (size_t)n * CHOICES + (size_t)b * h + i;
+#if CHANNELS == 1
+    *sum = limn_sum(row, w);
+#else
+    /* Sixteen pixels are three vectors, whose lanes are red, green, blue, red, ... */
+    const float16 weight[3] = {
+        (float16)(RED, GREEN, BLUE, RED, GREEN, BLUE, RED, GREEN, BLUE, RED, GREEN, BLUE, RED,
+                  GREEN, BLUE, RED),
+        (float16)(GREEN, BLUE, RED, GREEN, BLUE, RED, GREEN, BLUE, RED, GREEN, BLUE, RED, GREEN,
+                  BLUE, RED, GREEN),
+        (float16)(BLUE, RED, GREEN, BLUE, RED, GREEN, BLUE, RED, GREEN, BLUE, RED, GREEN, BLUE,
+                  RED, GREEN, BLUE)};
+    float16 parts = (float16)(0.0f);
+    int j = 0;
+    for (; j + 16 <= w; j += 16)
+        for (int k = 0; k < 3; k++)
+            parts = fma(vload16(k, row + 3 * j), weight[k], parts);
+    float grey = limn_sum16(parts);
+    for (; j < w; j++)
+        grey += RED * row[3 * j] + GREEN * row[3 * j + 1] + BLUE * row[3 * j + 2];
+    *sum = grey;
+#endif
 }
 
 /* One work-item: the mean of grey of one image. */
@@ -232,27 +300,34 @@ __kernel void contrastive_augment_mean(int n, int h, int w, __global float *rest
     if (b >= n)
         return;
     __global const float *rows = scratch + (size_t)n * CHOICES + (size_t)b * h;
-    float sum = 0.0f;
-    for (int i = 0; i < h; i++)
-        sum += rows[i];
-    scratch[(size_t)n * (CHOICES + h) + b] = sum / ((float)h * (float)w);
+    scratch[(size_t)n * (CHOICES + h) + b] = limn_sum(rows, h) / ((float)h * (float)w);
 }
 
 /* Contrast, the jitters after it, greyscale; in place.  Work-items as in sample. */
-__kernel void contrastive_augment_finish(int n, int h, int w, int channels,
+__kernel void contrastive_augment_finish(int n, int h, int w, int length,
                                          __global const float *restrict scratch,
                                          __global float *restrict y)
 {
-    const int pixel = get_global_id(0), b = get_global_id(1);
-    if (pixel >= h * w || b >= n)
+    const size_t first = get_global_id(0) * (size_t)length;
+    const int b = get_global_id(1);
+    if (first >= (size_t)h * w || b >= n)
         return;
     __global const float *choice = scratch + (size_t)b * CHOICES;
+    const bool jitter = choice[JITTER] > 0.0f, grey = choice[GREY] > 0.0f;
+    if (!jitter && !grey)
+        return;
     const float mean = scratch[(size_t)n * (CHOICES + h) + b];
-    const size_t at = (size_t)b * h * w + pixel;
-    float3 p = contrastive_augment_load(y, at, channels);
-    if (choice[JITTER] > 0.0f)
-        p = contrastive_augment_jitter(p, channels, choice, true, mean);
-    if (choice[GREY] > 0.0f)
-        p = (float3)(contrastive_augment_grey(p, channels));
-    contrastive_augment_store(p, y, at, channels);
+    __global float *image = y + (size_t)b * h * w * CHANNELS;
+    const int last = (int)min(first + length, (size_t)h * w);
+    for (int at = first; at < last; at += V) {
+        __global float *pixel = image + (size_t)at * CHANNELS;
+        lanes p[CHANNELS];
+        contrastive_augment_load(p, pixel, last - at);
+        if (jitter)
+            contrastive_augment_jitter(p, choice, true, mean);
+        const lanes shade = contrastive_augment_grey(p);
+        for (int c = 0; c < CHANNELS && grey; c++)
+            p[c] = shade;
+        contrastive_augment_store(p, pixel, min(V, last - at));
+    }
 }

@@ -55,6 +55,33 @@ void store_int_lanes(int_lanes value, __global int *to, int valid)
         to[l] = part[l];
 }
 
+/* From an array of V, and into one. */
+lanes join_lanes(const float *each)
+{
+    return vload16(0, each);
+}
+
+void split_lanes(lanes v, float *each)
+{
+    vstore16(v, 0, each);
+}
+
+void split_int_lanes(int_lanes v, int *each)
+{
+    vstore16(v, 0, each);
+}
+
+lanes to_lanes(int_lanes v)
+{
+    return convert_float16(v);
+}
+
+/* Towards zero. */
+int_lanes to_int_lanes(lanes v)
+{
+    return convert_int16(v);
+}
+
 /* mask ? yes : no, lane by lane; `mask` as comparisons give it. */
 lanes choose_lanes(int_lanes mask, lanes yes, lanes no)
 {
@@ -87,6 +114,31 @@ int_lanes load_int_lanes(__global const int *from, int valid)
 void store_int_lanes(int_lanes value, __global int *to, int valid)
 {
     *to = value;
+}
+
+lanes join_lanes(const float *each)
+{
+    return *each;
+}
+
+void split_lanes(lanes v, float *each)
+{
+    *each = v;
+}
+
+void split_int_lanes(int_lanes v, int *each)
+{
+    *each = v;
+}
+
+lanes to_lanes(int_lanes v)
+{
+    return (float)v;
+}
+
+int_lanes to_int_lanes(lanes v)
+{
+    return (int)v;
 }
 
 lanes choose_lanes(int_lanes mask, lanes yes, lanes no)

@@ -1,10 +1,11 @@
 /* Random resized crop, flip, colour jitter and greyscale, by torchvision's definitions. */
-#include "ops/op.h"
+#include "ops/shape.h"
 
 #include "base/philox.h"
 
 #include <math.h>
 #include <stddef.h>
+#include <stdio.h>
 
 typedef struct settings {
     uint64_t seed;
@@ -55,34 +56,44 @@ static limn_status plan(limn_device *device, const void *params, const limn_desc
     return LIMN_OK;
 }
 
+/* Positions of one work-item on a CPU device, in whole rows. */
+enum { FEWEST_POSITIONS = 1024 };
+
 static limn_status forward(const limn_op_run *r)
 {
     const settings *q = r->params;
-    const int64_t *d = r->in[0]->desc.dim;
-    const limn_arg n = limn_int(d[0]), h = limn_int(d[1]), w = limn_int(d[2]), c = limn_int(d[3]);
+    const int64_t *d = r->in[0]->desc.dim, positions = d[1] * d[2];
+    const bool vectors = limn_lanes(r->device) > 1;
+    const int64_t run = vectors ? d[2] * ((FEWEST_POSITIONS + d[2] - 1) / d[2]) : 1;
+    const limn_arg n = limn_int(d[0]), h = limn_int(d[1]), w = limn_int(d[2]);
+    const limn_arg length = limn_int(run);
     const limn_grid images = limn_grid_1d((size_t)d[0]);
     const limn_grid rows = {{(size_t)d[1], (size_t)d[0], 1}, {0, 0, 0}};
-    const limn_grid pixels = {{(size_t)(d[1] * d[2]), (size_t)d[0], 1}, {0, 0, 0}};
-    limn_status status =
-        LIMN_LAUNCH(r->device, "contrastive_augment_draw", "", images, n, h, w, limn_ulong(q->seed),
-                    limn_ulong((uint64_t)q->epoch), limn_uint((uint32_t)q->view * SUBS_PER_VIEW),
-                    limn_float(q->scale_min), limn_float(q->flip), limn_float(q->jitter),
-                    limn_float(q->grey), limn_float(q->factor[BRIGHTNESS]),
-                    limn_float(q->factor[CONTRAST]), limn_float(q->factor[SATURATION]),
-                    limn_float(q->factor[HUE]), limn_in(r->in[1]->buffer), limn_out(r->scratch));
+    const size_t group = vectors ? 1 : 0; /* 0: whatever suits the device */
+    const limn_grid pixels = {{(size_t)((positions + run - 1) / run), (size_t)d[0], 1},
+                              {group, group, group}};
+    char defines[48];
+    snprintf(defines, sizeof defines, "%s -DCHANNELS=%d", limn_lane_defines(r->device), (int)d[3]);
+    limn_status status = LIMN_LAUNCH(
+        r->device, "contrastive_augment_draw", defines, images, n, h, w, limn_ulong(q->seed),
+        limn_ulong((uint64_t)q->epoch), limn_uint((uint32_t)q->view * SUBS_PER_VIEW),
+        limn_float(q->scale_min), limn_float(q->flip), limn_float(q->jitter), limn_float(q->grey),
+        limn_float(q->factor[BRIGHTNESS]), limn_float(q->factor[CONTRAST]),
+        limn_float(q->factor[SATURATION]), limn_float(q->factor[HUE]), limn_in(r->in[1]->buffer),
+        limn_out(r->scratch));
     if (status == LIMN_OK)
-        status = LIMN_LAUNCH(r->device, "contrastive_augment_sample", "", pixels, n, h, w, c,
-                             limn_in(r->in[0]->buffer), limn_in(r->scratch),
+        status = LIMN_LAUNCH(r->device, "contrastive_augment_sample", defines, pixels, n, h, w,
+                             length, limn_in(r->in[0]->buffer), limn_in(r->scratch),
                              limn_out(r->out[0]->buffer));
     if (status == LIMN_OK)
-        status = LIMN_LAUNCH(r->device, "contrastive_augment_rows", "", rows, n, h, w, c,
+        status = LIMN_LAUNCH(r->device, "contrastive_augment_rows", defines, rows, n, h, w,
                              limn_in(r->out[0]->buffer), limn_inout(r->scratch));
     if (status == LIMN_OK)
-        status = LIMN_LAUNCH(r->device, "contrastive_augment_mean", "", images, n, h, w,
+        status = LIMN_LAUNCH(r->device, "contrastive_augment_mean", defines, images, n, h, w,
                              limn_inout(r->scratch));
     if (status == LIMN_OK)
-        status = LIMN_LAUNCH(r->device, "contrastive_augment_finish", "", pixels, n, h, w, c,
-                             limn_in(r->scratch), limn_inout(r->out[0]->buffer));
+        status = LIMN_LAUNCH(r->device, "contrastive_augment_finish", defines, pixels, n, h, w,
+                             length, limn_in(r->scratch), limn_inout(r->out[0]->buffer));
     return status;
 }
 

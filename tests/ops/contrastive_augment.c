@@ -20,6 +20,7 @@ static const limn_op_case cases[] = {
     {"seed=18446744073709551615 epoch=3", 2, {IMAGES(33, 13, 11, 3), NUMBERS(33)}, false},
     {"seed=5 view=1 jitter=1", 2, {IMAGES(17, 8, 9, 1), NUMBERS(17)}, false},
     {"seed=2 scale_min=0.9", 2, {IMAGES(3, 4, 19, 3), NUMBERS(3)}, false}, /* tries that all fail */
+    {"seed=4 jitter=1", 2, {IMAGES(2, 50, 47, 3), NUMBERS(2)}, false},     /* several work-items */
     {"seed=3 jitter=1 hue=0.5 brightness=1 contrast=1 saturation=1 grey=0",
      2,
      {IMAGES(30, 7, 7, 3), NUMBERS(30)},
