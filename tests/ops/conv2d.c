@@ -25,8 +25,10 @@
 
 static const limn_op_case cases[] = {
     /* for a simulator: what no smaller case reaches */
-    CONV_BIAS("impl=1 pad=1", 1, 4, 4, 65, 16, 65, 3, 3),
+    CONV_BIAS("impl=1 pad=1", 1, 4, 4, 129, 16, 129, 3, 3),
     CONV_BIAS("impl=5 pad=1", 1, 3, 4, 16, 16, 16, 3, 3),
+    CONV("impl=6 groups=2 pad=1", 1, 3, 4, 16, 16, 8, 3, 2),
+    CONV("impl=7 groups=2 pad=1", 1, 3, 3, 16, 18, 8, 3, 2),
     /* chosen by the device */
     CONV_BIAS("pad=1", 2, 8, 8, 16, 16, 16, 3, 3),
     CONV("groups=12 pad=1", 2, 5, 5, 12, 12, 1, 3, 3), /* depthwise */
@@ -216,6 +218,7 @@ const limn_op_test limn_test_conv2d = {
               "rounding each, errors partly cancel",
     LIMN_CASES(cases),
     .simulated = 2,
+    .slow_forms = "567",
     .names_forms = true,
     .cpu_forms = "123",
     .growth = growth,

@@ -31,6 +31,9 @@ typedef struct limn_op_test {
     const limn_op_case *cases;
     size_t case_count;
     size_t simulated; /**< so many first cases are for a simulator too, whatever their size */
+    /** Digits of impl= that a simulator takes long for: it gets smaller cases of them.  NULL: none.
+     */
+    const char *slow_forms;
     bool names_forms; /**< the cases name their forms, also those for GPUs */
     /** Sets of inputs, bit i for input i, whose gradients are asked for alone, after all at once;
      *  0 ends them. */

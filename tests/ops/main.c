@@ -168,27 +168,29 @@ bool limn_test_simulated(void)
     return getenv("LIMN_TEST_SIMULATOR") != NULL;
 }
 
+/* Whether a case names one of these forms; NULL: no form. */
+static bool names_one_of(const limn_op_case *c, const char *digits)
+{
+    static const char key[] = "impl=";
+    return digits && strncmp(c->params, key, strlen(key)) == 0 &&
+           strchr(digits, c->params[strlen(key)]);
+}
+
 /* A simulator interprets: it gets the small cases. */
 static bool too_large(const limn_op_test *test, size_t which)
 {
-    enum { MOST = 2000 };
+    enum { MOST = 2000, MOST_IF_SLOW = 1400 };
     const limn_op_case *c = &test->cases[which];
     int64_t count = 0;
     for (int i = 0; i < c->in_count; i++)
         count += limn_desc_count(&c->in[i]);
-    return limn_test_simulated() && count > MOST && which >= test->simulated;
+    return limn_test_simulated() && which >= test->simulated &&
+           count > (names_one_of(c, test->slow_forms) ? MOST_IF_SLOW : MOST);
 }
 
 static bool gpu_forms(void)
 {
     return getenv("LIMN_TEST_GPU_FORMS") != NULL;
-}
-
-static bool left_out(const limn_op_test *test, const limn_op_case *c)
-{
-    const bool names_form = strncmp(c->params, "impl=", strlen("impl=")) == 0;
-    return gpu_forms() && test->cpu_forms && names_form &&
-           strchr(test->cpu_forms, c->params[strlen("impl=")]);
 }
 
 static void count_one(bool good, tally *sum)
@@ -204,7 +206,7 @@ static void run_cases(limn_context *ctx, limn_device *device, const limn_op_test
         char text[512];
         case_text(test, &test->cases[i], text, sizeof text);
         if (strncmp(text, filter, strlen(filter)) != 0 || too_large(test, i) ||
-            left_out(test, &test->cases[i]))
+            (gpu_forms() && names_one_of(&test->cases[i], test->cpu_forms)))
             continue;
         if (list) {
             puts(text);
