@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "device/select.h"
 #include "ops/op.h"
+#include "support_device.h"
 #include "support_faults.h"
 
 #include <setjmp.h>
@@ -11,27 +12,9 @@
 #include <string.h>
 #include <cmocka.h>
 
-typedef struct rig {
-    limn_context *ctx;
-    limn_device *device;
-} rig;
-
-static int set_up(void **state)
+static int open_faulty_device(void **state)
 {
-    static rig r;
-    *state = &r;
-    if (limn_context_create(NULL, &r.ctx) != LIMN_OK)
-        return 1;
-    limn_context_set_driver(r.ctx, faults_api());
-    return limn_device_open(r.ctx, NULL, &r.device) != LIMN_OK;
-}
-
-static int tear_down(void **state)
-{
-    rig *r = *state;
-    limn_device_close(&r->device);
-    limn_context_destroy(&r->ctx);
-    return 0;
+    return open_device_by(state, faults_api());
 }
 
 /* ---- selection over an invented list
@@ -334,5 +317,5 @@ int main(void)
         cmocka_unit_test(timing_counts_launches),
         cmocka_unit_test(opening_survives_every_fault),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, open_faulty_device, close_device);
 }

@@ -2,6 +2,7 @@
 #include "graph/graph.h"
 
 #include "base/memory.h"
+#include "support_device.h"
 #include "support_faults.h"
 
 #include <math.h>
@@ -12,27 +13,9 @@
 
 enum { N = 2, C = 8 };
 
-typedef struct rig {
-    limn_context *ctx;
-    limn_device *device;
-} rig;
-
-static int set_up(void **state)
+static int open_faulty_device(void **state)
 {
-    static rig r;
-    *state = &r;
-    if (limn_context_create(NULL, &r.ctx) != LIMN_OK)
-        return 1;
-    limn_context_set_driver(r.ctx, faults_api());
-    return limn_device_open(r.ctx, NULL, &r.device) != LIMN_OK;
-}
-
-static int tear_down(void **state)
-{
-    rig *r = *state;
-    limn_device_close(&r->device);
-    limn_context_destroy(&r->ctx);
-    return 0;
+    return open_device_by(state, faults_api());
 }
 
 static limn_desc rows(void)
@@ -223,5 +206,5 @@ int main(void)
         cmocka_unit_test(a_full_device_is_said),
         cmocka_unit_test(every_failed_allocation_is_an_error),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, open_faulty_device, close_device);
 }

@@ -1,6 +1,8 @@
 /* Fusion: where chains are replaced, where they must not be, and that the numbers stay. */
 #include "graph/internal.h"
 
+#include "support_device.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,31 +12,6 @@
 #include <cmocka.h>
 
 enum { ROWS = 37, C = 20, COUNT = ROWS * C };
-
-typedef struct rig {
-    limn_context *ctx;
-    limn_device *device;
-} rig;
-
-static int set_up(void **state)
-{
-    static rig r;
-    *state = &r;
-    if (limn_context_create(NULL, &r.ctx) != LIMN_OK)
-        return 1;
-    const limn_status status = limn_device_open(r.ctx, NULL, &r.device);
-    if (status == LIMN_NO_DEVICE)
-        exit(77);
-    return status != LIMN_OK;
-}
-
-static int tear_down(void **state)
-{
-    rig *r = *state;
-    limn_device_close(&r->device);
-    limn_context_destroy(&r->ctx);
-    return 0;
-}
 
 /* ---- y = relu(batch_norm(x) [+ residual]) -------------------------------------------------------
  */
@@ -398,5 +375,5 @@ int main(void)
         cmocka_unit_test(the_result_takes_the_place_of_the_residual),
         cmocka_unit_test(training_keeps_its_convolutions),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, open_device, close_device);
 }

@@ -1,42 +1,18 @@
 /* What ops prepare from their filters: once in a frozen graph, in every run elsewhere. */
 #include "graph/internal.h"
 
+#include "support_device.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
 enum { N = 2, SIDE = 5, CHANNELS = 8, FILTERS = 16, TAPS = 9 };
 enum { X_COUNT = N * SIDE * SIDE * CHANNELS, W_COUNT = FILTERS * CHANNELS * TAPS };
 enum { Y_COUNT = N * SIDE * SIDE * FILTERS };
-
-typedef struct rig {
-    limn_context *ctx;
-    limn_device *device;
-} rig;
-
-static int set_up(void **state)
-{
-    static rig r;
-    *state = &r;
-    if (limn_context_create(NULL, &r.ctx) != LIMN_OK)
-        return 1;
-    const limn_status status = limn_device_open(r.ctx, NULL, &r.device);
-    if (status == LIMN_NO_DEVICE)
-        exit(77);
-    return status != LIMN_OK;
-}
-
-static int tear_down(void **state)
-{
-    rig *r = *state;
-    limn_device_close(&r->device);
-    limn_context_destroy(&r->ctx);
-    return 0;
-}
 
 /* y = conv(x, w), w an extern or an input. */
 typedef struct network {
@@ -167,5 +143,5 @@ int main(void)
         cmocka_unit_test(freezing_comes_before_compiling),
         cmocka_unit_test(what_lasts_is_not_larger_than_the_values),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, open_device, close_device);
 }

@@ -4,6 +4,7 @@
 #include "nn/weights.h"
 
 #include "base/memory.h"
+#include "support_device.h"
 #include "support_files.h"
 
 #include <math.h>
@@ -12,29 +13,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-typedef struct rig {
-    limn_context *ctx;
-    limn_device *device;
-    const char *path; /* of the test at hand */
-} rig;
-
-static rig the;
-
-static int open_device(void **state)
-{
-    (void)state;
-    if (limn_context_create(NULL, &the.ctx) != LIMN_OK)
-        return 1;
-    return limn_device_open(the.ctx, NULL, &the.device) != LIMN_OK;
-}
-
-static int close_device(void **state)
-{
-    (void)state;
-    limn_device_close(&the.device);
-    limn_context_destroy(&the.ctx);
-    return 0;
-}
+static const char *path; /* of the test at hand */
 
 static limn_model *create(const char *arch, int64_t channels, int classes, bool head)
 {
@@ -138,10 +117,10 @@ static void initial_values_have_the_right_spread(void **state)
 
 static void a_saved_model_loads_as_it_was(void **state)
 {
-    the.path = ((const fixture *)*state)->path;
+    path = ((const fixture *)*state)->path;
     limn_model *a = create("cifar-resnet20", 1, 4, true), *b;
-    assert_int_equal(limn_model_save(a, the.path), LIMN_OK);
-    assert_int_equal(limn_model_load(the.device, the.path, NULL, &b), LIMN_OK);
+    assert_int_equal(limn_model_save(a, path), LIMN_OK);
+    assert_int_equal(limn_model_load(the.device, path, NULL, &b), LIMN_OK);
     const limn_model_info *info = limn_model_describe(b);
     assert_string_equal(info->arch, "cifar-resnet20");
     assert_int_equal(info->channels, 1);
@@ -175,7 +154,7 @@ typedef struct change {
 static void write_changed(limn_model *m, const change *c)
 {
     limn_safetensors_writer *w;
-    assert_int_equal(limn_safetensors_writer_open(the.ctx, the.path, &w), LIMN_OK);
+    assert_int_equal(limn_safetensors_writer_open(the.ctx, path, &w), LIMN_OK);
     assert_int_equal(limn_model_put_metadata(m, w), LIMN_OK);
     for (int pass = 0; pass < 2; pass++) {
         for (int i = 0; i < m->parameter_count; i++) {
@@ -213,7 +192,7 @@ static limn_status load_changed(const change *c)
 {
     limn_model *m = create("cnn-small", 1, 3, false), *loaded;
     write_changed(m, c);
-    const limn_status status = limn_model_load(the.device, the.path, NULL, &loaded);
+    const limn_status status = limn_model_load(the.device, path, NULL, &loaded);
     assert_true((status == LIMN_OK) == (loaded != NULL));
     if (loaded)
         assert_int_equal(limn_model_describe(loaded)->class_count, 3);
@@ -224,7 +203,7 @@ static limn_status load_changed(const change *c)
 
 static void other_peoples_names_are_understood(void **state)
 {
-    the.path = ((const fixture *)*state)->path;
+    path = ((const fixture *)*state)->path;
     static const change fine[] = {
         {.prefix = "module."},
         {.from = "fc.weight", .to = "linear.weight"},
@@ -236,7 +215,7 @@ static void other_peoples_names_are_understood(void **state)
 
 static void every_mismatch_is_listed(void **state)
 {
-    the.path = ((const fixture *)*state)->path;
+    path = ((const fixture *)*state)->path;
     static const struct {
         change change;
         const char *words[3];
@@ -257,7 +236,7 @@ static void every_mismatch_is_listed(void **state)
 /* Extents that no bytes stand behind must not make a large model. */
 static void empty_giants_are_refused(void **state)
 {
-    the.path = ((const fixture *)*state)->path;
+    path = ((const fixture *)*state)->path;
     static const struct {
         const char *name;
         uint64_t dim[2];
@@ -274,7 +253,7 @@ static void empty_giants_are_refused(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         static const float values[45];
         limn_safetensors_writer *w;
-        assert_int_equal(limn_safetensors_writer_open(the.ctx, the.path, &w), LIMN_OK);
+        assert_int_equal(limn_safetensors_writer_open(the.ctx, path, &w), LIMN_OK);
         assert_int_equal(limn_model_put_metadata(m, w), LIMN_OK);
         for (int k = 0; k < m->parameter_count; k++)
             assert_int_equal(
@@ -289,7 +268,7 @@ static void empty_giants_are_refused(void **state)
         const size_t bytes = (size_t)(cases[i].dim[0] * cases[i].dim[1]) * sizeof *values;
         assert_int_equal(limn_safetensors_writer_data(w, values, bytes), LIMN_OK);
         assert_int_equal(limn_safetensors_writer_finish(&w), LIMN_OK);
-        assert_int_equal(limn_model_load(the.device, the.path, NULL, &loaded), LIMN_BAD_INPUT);
+        assert_int_equal(limn_model_load(the.device, path, NULL, &loaded), LIMN_BAD_INPUT);
         assert_null(loaded);
         assert_non_null(strstr(limn_error_text(the.ctx), cases[i].words));
     }
@@ -320,13 +299,13 @@ static void normalisation_needs_a_number_a_channel(void **state)
 
 static void loading_survives_failed_allocations(void **state)
 {
-    the.path = ((const fixture *)*state)->path;
+    path = ((const fixture *)*state)->path;
     limn_model *m = create("cnn-small", 1, 3, true);
-    assert_int_equal(limn_model_save(m, the.path), LIMN_OK);
+    assert_int_equal(limn_model_save(m, path), LIMN_OK);
     limn_model_destroy(&m);
     for (unsigned long nth = 1;; nth++) {
         limn_memory_fail_at(nth, false);
-        const limn_status status = limn_model_load(the.device, the.path, NULL, &m);
+        const limn_status status = limn_model_load(the.device, path, NULL, &m);
         const unsigned long made = limn_memory_fail_at(0, false);
         limn_model_destroy(&m);
         if (made < nth) {

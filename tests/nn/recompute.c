@@ -2,6 +2,7 @@
 #include "nn/model.h"
 
 #include "base/memory.h"
+#include "support_device.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,27 +10,6 @@
 #include <cmocka.h>
 
 enum { BATCH = 8, SIDE = 16, STEPS = 2 };
-
-static struct {
-    limn_context *ctx;
-    limn_device *device;
-} the;
-
-static int open_device(void **state)
-{
-    (void)state;
-    if (limn_context_create(NULL, &the.ctx) != LIMN_OK)
-        return 1;
-    return limn_device_open(the.ctx, NULL, &the.device) != LIMN_OK;
-}
-
-static int close_device(void **state)
-{
-    (void)state;
-    limn_device_close(&the.device);
-    limn_context_destroy(&the.ctx);
-    return 0;
-}
 
 /* What a run leaves: logits, then every gradient and every parameter, running statistics too. */
 typedef struct result {
