@@ -1,4 +1,5 @@
 /* Random resized crop, flip, colour jitter and greyscale, by torchvision's definitions. */
+#include "ops/augment.h"
 #include "ops/shape.h"
 
 #include "base/philox.h"
@@ -29,7 +30,7 @@ static const limn_param_spec specs[] = {
 };
 
 /* The kernels' CHOICES, and the numbers of the draws. */
-enum { CHOICES = 15, SUBS_PER_VIEW = 16, TRIES = 10 };
+enum { CHOICES = 15, TRIES = 10 };
 enum { BRIGHTNESS, CONTRAST, SATURATION, HUE };
 
 /* Scratch: choices [N][15], sums of rows [N][H], means [N]. */
@@ -76,7 +77,7 @@ static limn_status forward(const limn_op_run *r)
     snprintf(defines, sizeof defines, "%s -DCHANNELS=%d", limn_lane_defines(r->device), (int)d[3]);
     limn_status status = LIMN_LAUNCH(
         r->device, "contrastive_augment_draw", defines, images, n, h, w, limn_ulong(q->seed),
-        limn_ulong((uint64_t)q->epoch), limn_uint((uint32_t)q->view * SUBS_PER_VIEW),
+        limn_ulong((uint64_t)q->epoch), limn_uint((uint32_t)q->view * LIMN_AUGMENT_SUBS),
         limn_float(q->scale_min), limn_float(q->flip), limn_float(q->jitter), limn_float(q->grey),
         limn_float(q->factor[BRIGHTNESS]), limn_float(q->factor[CONTRAST]),
         limn_float(q->factor[SATURATION]), limn_float(q->factor[HUE]), limn_in(r->in[1]->buffer),
@@ -116,7 +117,7 @@ static void draw_crop(const settings *q, uint64_t image, int64_t h, int64_t w, c
 {
     for (uint32_t t = 0; t < TRIES; t++) {
         uint32_t bits[4];
-        limn_draw(q->seed, LIMN_PURPOSE_AUGMENT, image, (uint32_t)q->view * SUBS_PER_VIEW + t,
+        limn_draw(q->seed, LIMN_PURPOSE_AUGMENT, image, (uint32_t)q->view * LIMN_AUGMENT_SUBS + t,
                   bits);
         const double area =
             (double)(h * w) * (q->scale_min + (1 - q->scale_min) * limn_uniform(bits[0]));
@@ -137,7 +138,7 @@ static void draw_crop(const settings *q, uint64_t image, int64_t h, int64_t w, c
 static void draw_choice(const settings *q, int32_t index, int64_t h, int64_t w, choice *out)
 {
     const uint64_t image = (uint64_t)q->epoch << 32 | (uint32_t)index;
-    const uint32_t sub = (uint32_t)q->view * SUBS_PER_VIEW + TRIES;
+    const uint32_t sub = (uint32_t)q->view * LIMN_AUGMENT_SUBS + TRIES;
     uint32_t bits[4], factor[4];
     draw_crop(q, image, h, w, out);
     limn_draw(q->seed, LIMN_PURPOSE_AUGMENT, image, sub, bits);
@@ -249,27 +250,11 @@ static void forward_reference(const limn_op_reference *r)
     }
 }
 
-/* Bytes; image numbers below 50000. */
-static void fill(const void *params, const limn_desc *in, int in_count, int which, double *values,
-                 double (*draw)(void *state), void *state)
-{
-    (void)params;
-    (void)in_count;
-    const int64_t count = limn_desc_count(&in[which]);
-    for (int64_t i = 0; i < count; i++)
-        values[i] = floor((which == 0 ? 256 : 50000) * draw(state));
-}
-
 static const limn_op_example example = {
     .params = "seed=7 epoch=1",
     .in_count = 2,
     .in = {{LIMN_U8, 4, {4, 6, 5, 3}}, {LIMN_I32, 1, {4}}},
     .tolerance = 1e-5, /* coordinates to 1e-6 of the image, then about twenty roundings */
-};
-
-static const limn_op_example bench[] = {
-    {.params = "", .in_count = 2, .in = {{LIMN_U8, 4, {256, 32, 32, 3}}, {LIMN_I32, 1, {256}}}},
-    {0},
 };
 
 const limn_op limn_op_contrastive_augment = {
@@ -283,7 +268,7 @@ const limn_op limn_op_contrastive_augment = {
     .plan = plan,
     .forward = forward,
     .forward_reference = forward_reference,
-    .fill = fill,
+    .fill = limn_augment_fill,
     .example = &example,
-    .bench = bench,
+    .bench = limn_augment_bench,
 };

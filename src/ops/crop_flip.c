@@ -1,5 +1,5 @@
 /* Random crop out of the zero-padded image and random flip: the usual augmentation of CIFAR. */
-#include "ops/op.h"
+#include "ops/augment.h"
 
 #include "base/philox.h"
 
@@ -20,8 +20,6 @@ static const limn_param_spec specs[] = {
     {"flip", LIMN_PARAM_FLOAT, offsetof(settings, flip), 0.5, 0, 1},
     {0},
 };
-
-enum { SUBS_PER_VIEW = 16 };
 
 static limn_status plan(limn_device *device, const void *params, const limn_desc *in, int in_count,
                         limn_op_plan *p)
@@ -50,10 +48,10 @@ static limn_status forward(const limn_op_run *r)
     const limn_grid grid = {{(size_t)(d[1] * (d[2] / span)), (size_t)d[0], 1}, {0, 0, 0}};
     return LIMN_LAUNCH(r->device, "crop_flip_forward", "", grid, limn_int(d[0]), limn_int(d[1]),
                        limn_int(d[2]), limn_int(d[3]), limn_ulong(q->seed),
-                       limn_ulong((uint64_t)q->epoch), limn_uint((uint32_t)q->view * SUBS_PER_VIEW),
-                       limn_int(q->pad), limn_float(q->flip), limn_int(span),
-                       limn_in(r->in[0]->buffer), limn_in(r->in[1]->buffer),
-                       limn_out(r->out[0]->buffer));
+                       limn_ulong((uint64_t)q->epoch),
+                       limn_uint((uint32_t)q->view * LIMN_AUGMENT_SUBS), limn_int(q->pad),
+                       limn_float(q->flip), limn_int(span), limn_in(r->in[0]->buffer),
+                       limn_in(r->in[1]->buffer), limn_out(r->out[0]->buffer));
 }
 
 /* Uniform in 0..2 pad. */
@@ -70,7 +68,7 @@ static void forward_reference(const limn_op_reference *r)
         uint32_t draw[4];
         limn_draw(q->seed, LIMN_PURPOSE_AUGMENT,
                   (uint64_t)q->epoch << 32 | (uint32_t)(int32_t)r->in[1][b],
-                  (uint32_t)q->view * SUBS_PER_VIEW, draw);
+                  (uint32_t)q->view * LIMN_AUGMENT_SUBS, draw);
         const int64_t dy = offset_of(draw[0], q->pad), dx = offset_of(draw[1], q->pad);
         const bool flipped = limn_uniform(draw[2]) < (float)q->flip;
         for (int64_t i = 0; i < d[1]; i++)
@@ -85,27 +83,11 @@ static void forward_reference(const limn_op_reference *r)
     }
 }
 
-/* Bytes; image numbers below 50000. */
-static void fill(const void *params, const limn_desc *in, int in_count, int which, double *values,
-                 double (*draw)(void *state), void *state)
-{
-    (void)params;
-    (void)in_count;
-    const int64_t count = limn_desc_count(&in[which]);
-    for (int64_t i = 0; i < count; i++)
-        values[i] = floor((which == 0 ? 256 : 50000) * draw(state));
-}
-
 static const limn_op_example example = {
     .params = "seed=7 epoch=1 pad=2",
     .in_count = 2,
     .in = {{LIMN_U8, 4, {3, 6, 5, 3}}, {LIMN_I32, 1, {3}}},
     .tolerance = 3e-7, /* one division of 2.5 ulp */
-};
-
-static const limn_op_example bench[] = {
-    {.params = "", .in_count = 2, .in = {{LIMN_U8, 4, {256, 32, 32, 3}}, {LIMN_I32, 1, {256}}}},
-    {0},
 };
 
 const limn_op limn_op_crop_flip = {
@@ -119,7 +101,7 @@ const limn_op limn_op_crop_flip = {
     .plan = plan,
     .forward = forward,
     .forward_reference = forward_reference,
-    .fill = fill,
+    .fill = limn_augment_fill,
     .example = &example,
-    .bench = bench,
+    .bench = limn_augment_bench,
 };

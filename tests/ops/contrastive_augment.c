@@ -1,29 +1,17 @@
 #include "harness.h"
 
-#define IMAGES(n, h, w, c)                                                                         \
-    {                                                                                              \
-        LIMN_U8, 4,                                                                                \
-        {                                                                                          \
-            n, h, w, c                                                                             \
-        }                                                                                          \
-    }
-#define NUMBERS(n)                                                                                 \
-    {                                                                                              \
-        LIMN_I32, 1,                                                                               \
-        {                                                                                          \
-            n                                                                                      \
-        }                                                                                          \
-    }
-
 static const limn_op_case cases[] = {
-    {"seed=1", 2, {IMAGES(1, 1, 1, 1), NUMBERS(1)}, false},
-    {"seed=18446744073709551615 epoch=3", 2, {IMAGES(33, 13, 11, 3), NUMBERS(33)}, false},
-    {"seed=5 view=1 jitter=1", 2, {IMAGES(17, 8, 9, 1), NUMBERS(17)}, false},
-    {"seed=2 scale_min=0.9", 2, {IMAGES(3, 4, 19, 3), NUMBERS(3)}, false}, /* tries that all fail */
-    {"seed=4 jitter=1", 2, {IMAGES(2, 50, 47, 3), NUMBERS(2)}, false},     /* several work-items */
+    {"seed=1", 2, {LIMN_U4(1, 1, 1, 1), LIMN_I1(1)}, false},
+    {"seed=18446744073709551615 epoch=3", 2, {LIMN_U4(33, 13, 11, 3), LIMN_I1(33)}, false},
+    {"seed=5 view=1 jitter=1", 2, {LIMN_U4(17, 8, 9, 1), LIMN_I1(17)}, false},
+    {"seed=2 scale_min=0.9",
+     2,
+     {LIMN_U4(3, 4, 19, 3), LIMN_I1(3)},
+     false},                                                            /* tries that all fail */
+    {"seed=4 jitter=1", 2, {LIMN_U4(2, 50, 47, 3), LIMN_I1(2)}, false}, /* several work-items */
     {"seed=3 jitter=1 hue=0.5 brightness=1 contrast=1 saturation=1 grey=0",
      2,
-     {IMAGES(30, 7, 7, 3), NUMBERS(30)},
+     {LIMN_U4(30, 7, 7, 3), LIMN_I1(30)},
      false},
 };
 
@@ -51,7 +39,7 @@ static const double grey[] = {
 /* Scale 1: what fits here is the whole image. */
 static int known_answers(limn_device *device)
 {
-    const limn_desc in[] = {IMAGES(1, 4, 5, 3), NUMBERS(1)};
+    const limn_desc in[] = {LIMN_U4(1, 4, 5, 3), LIMN_I1(1)};
     double bytes[60], number[] = {77}, copied[60], mirrored[60];
     for (int i = 0; i < 60; i++)
         bytes[i] = (i * i * 7 + i * 13) % 256;

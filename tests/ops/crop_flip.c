@@ -1,30 +1,15 @@
 #include "harness.h"
 
-#define IMAGES(n, h, w, c)                                                                         \
-    {                                                                                              \
-        LIMN_U8, 4,                                                                                \
-        {                                                                                          \
-            n, h, w, c                                                                             \
-        }                                                                                          \
-    }
-#define NUMBERS(n)                                                                                 \
-    {                                                                                              \
-        LIMN_I32, 1,                                                                               \
-        {                                                                                          \
-            n                                                                                      \
-        }                                                                                          \
-    }
-
 static const limn_op_case cases[] = {
-    {"seed=1 pad=0 flip=0", 2, {IMAGES(1, 1, 1, 1), NUMBERS(1)}, false},
-    {"seed=18446744073709551615 epoch=3", 2, {IMAGES(9, 13, 11, 3), NUMBERS(9)}, false},
-    {"seed=5 view=1 pad=2", 2, {IMAGES(17, 8, 9, 1), NUMBERS(17)}, false},
+    {"seed=1 pad=0 flip=0", 2, {LIMN_U4(1, 1, 1, 1), LIMN_I1(1)}, false},
+    {"seed=18446744073709551615 epoch=3", 2, {LIMN_U4(9, 13, 11, 3), LIMN_I1(9)}, false},
+    {"seed=5 view=1 pad=2", 2, {LIMN_U4(17, 8, 9, 1), LIMN_I1(17)}, false},
 };
 
 /* Without padding what is drawn is the flip alone: chance 0 copies, chance 1 mirrors. */
 static int known_answers(limn_device *device)
 {
-    const limn_desc in[] = {IMAGES(1, 2, 3, 1), NUMBERS(1)};
+    const limn_desc in[] = {LIMN_U4(1, 2, 3, 1), LIMN_I1(1)};
     const double bytes[] = {0, 51, 102, 153, 204, 255}, number[] = {77};
     const double *values[] = {bytes, number};
     const double kept[] = {0, 0.2, 0.4, 0.6, 0.8, 1}, mirrored[] = {0.4, 0.2, 0, 1, 0.8, 0.6};

@@ -2,25 +2,17 @@
 
 #include <math.h>
 
-#define LABELS(n)                                                                                  \
-    {                                                                                              \
-        LIMN_I32, 1,                                                                               \
-        {                                                                                          \
-            n                                                                                      \
-        }                                                                                          \
-    }
-
 static const limn_op_case cases[] = {
-    {"", 2, {LIMN_F2(3, 2), LABELS(3)}, false},
-    {"", 2, {LIMN_F2(65, 10), LABELS(65)}, false},
-    {"label_smoothing=0.1", 2, {LIMN_F2(19, 37), LABELS(19)}, false},
+    {"", 2, {LIMN_F2(3, 2), LIMN_I1(3)}, false},
+    {"", 2, {LIMN_F2(65, 10), LIMN_I1(65)}, false},
+    {"label_smoothing=0.1", 2, {LIMN_F2(19, 37), LIMN_I1(19)}, false},
 };
 
 /* torch.nn.functional.cross_entropy in double precision, ignore_index -1, of logits
  * 5 sin(1 + 3 i + 7 c). */
 static int known_answers(limn_device *device)
 {
-    const limn_desc in[] = {LIMN_F2(5, 7), LABELS(5)};
+    const limn_desc in[] = {LIMN_F2(5, 7), LIMN_I1(5)};
     double logits[35], far_logits[35];
     for (int i = 0; i < 35; i++) {
         logits[i] = 5 * sin(1.0 + 3 * (i / 7) + 7 * (i % 7));

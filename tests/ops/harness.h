@@ -71,6 +71,21 @@ typedef struct limn_op_test {
         }                                                                                          \
     }
 
+#define LIMN_I1(a)                                                                                 \
+    {                                                                                              \
+        LIMN_I32, 1,                                                                               \
+        {                                                                                          \
+            a                                                                                      \
+        }                                                                                          \
+    }
+#define LIMN_U4(a, b, c, d)                                                                        \
+    {                                                                                              \
+        LIMN_U8, 4,                                                                                \
+        {                                                                                          \
+            a, b, c, d                                                                             \
+        }                                                                                          \
+    }
+
 /** Whether this runs in a simulator: an interpreter, and one that remembers what was written. */
 bool limn_test_simulated(void);
 

@@ -3,26 +3,18 @@
 #include <math.h>
 #include <stdio.h>
 
-#define LABELS(n)                                                                                  \
-    {                                                                                              \
-        LIMN_I32, 1,                                                                               \
-        {                                                                                          \
-            n                                                                                      \
-        }                                                                                          \
-    }
-
 /* Every form; sizes below, at and across tiles of 8, 16 and 32 and blocks of 128. */
 static const limn_op_case cases[] = {
-    {"", 2, {LIMN_F2(2, 5), LABELS(2)}, true}, /* one pair: log 1 */
-    {"temperature=0.5", 2, {LIMN_F2(33, 7), LABELS(33)}, false},
-    {"impl=1 temperature=0.5", 2, {LIMN_F2(5, 16), LABELS(5)}, false},
-    {"impl=1 temperature=0.2 scale=1.5", 2, {LIMN_F2(83, 32), LABELS(83)}, false},
-    {"impl=1 temperature=0.1", 2, {LIMN_F2(257, 33), LABELS(257)}, false},
-    {"impl=1 temperature=0.1", 2, {LIMN_F2(128, 3), LABELS(128)}, false},
-    {"impl=1 rows=128", 2, {LIMN_F2(257, 16), LABELS(257)}, false},
-    {"impl=2 temperature=0.2 scale=1.5", 2, {LIMN_F2(37, 20), LABELS(37)}, false},
-    {"impl=2", 2, {LIMN_F2(16, 16), LABELS(16)}, false},
-    {"impl=3 scale=-0.5", 2, {LIMN_F2(37, 20), LABELS(37)}, false},
+    {"", 2, {LIMN_F2(2, 5), LIMN_I1(2)}, true}, /* one pair: log 1 */
+    {"temperature=0.5", 2, {LIMN_F2(33, 7), LIMN_I1(33)}, false},
+    {"impl=1 temperature=0.5", 2, {LIMN_F2(5, 16), LIMN_I1(5)}, false},
+    {"impl=1 temperature=0.2 scale=1.5", 2, {LIMN_F2(83, 32), LIMN_I1(83)}, false},
+    {"impl=1 temperature=0.1", 2, {LIMN_F2(257, 33), LIMN_I1(257)}, false},
+    {"impl=1 temperature=0.1", 2, {LIMN_F2(128, 3), LIMN_I1(128)}, false},
+    {"impl=1 rows=128", 2, {LIMN_F2(257, 16), LIMN_I1(257)}, false},
+    {"impl=2 temperature=0.2 scale=1.5", 2, {LIMN_F2(37, 20), LIMN_I1(37)}, false},
+    {"impl=2", 2, {LIMN_F2(16, 16), LIMN_I1(16)}, false},
+    {"impl=3 scale=-0.5", 2, {LIMN_F2(37, 20), LIMN_I1(37)}, false},
 };
 
 /* 65,536 embeddings of 128: what every form asks for is at most three times their size and some
@@ -35,7 +27,7 @@ static int memory_is_linear(limn_device *device)
         size_t bytes[2] = {0};
         limn_status status = LIMN_OK;
         for (int i = 0; i < 2 && status == LIMN_OK; i++) {
-            const limn_desc in[] = {LIMN_F2(32768 << i, 128), LABELS(32768 << i)};
+            const limn_desc in[] = {LIMN_F2(32768 << i, 128), LIMN_I1(32768 << i)};
             char text[16];
             int64_t params[32];
             limn_op_plan plan;
@@ -66,7 +58,7 @@ static int memory_is_linear(limn_device *device)
 static int known_answers(limn_device *device)
 {
     enum { M = 9, D = 16 };
-    const limn_desc in[] = {LIMN_F2(M, D), LABELS(M)};
+    const limn_desc in[] = {LIMN_F2(M, D), LIMN_I1(M)};
     double z[M * D], same[M * D];
     for (int i = 0; i < M; i++) {
         double squares = 0;
