@@ -8,14 +8,27 @@
  * in part [chunks][2][C] and added in the order of the chunks, so results repeat bit by bit.
  *
  * Kernels with global size (ceil(C / (NB V)), chunks): a work-item owns NB V channels of a chunk; a
- * chunk's lines stay in the cache while it is read twice.  Kernels named _finish: global size
- * (ceil(C / V)), one work-item owns V channels.
+ * chunk's lines stay in the cache while it is read twice.  What a first kernel has read, a second
+ * one reads from the last chunk to the first: the end is still in the caches.  With `stream`
+ * results are written around them.  Kernels named _finish: global size (ceil(C / V)), one work-item
+ * owns V channels.
  */
-#include "common/lanes.h"
+#include "common/soon.h"
+#include "common/stream.h"
 
 #ifndef NB
-#define NB 1 /* blocks of V channels of one work-item: longer runs of memory where C is large */
+#define NB                                                                                         \
+    1 /* blocks of V channels of one work-item, longer runs of memory; beyond 1 they must          \
+         divide C evenly */
 #endif
+/* Channels left from `at` on. */
+#if NB > 1
+#define LEFT(at) V
+#else
+#define LEFT(at) (C - (at))
+#endif
+/* Rows that are asked for before their turn: by themselves caches foresee short runs only. */
+#define AHEAD ((size_t)16 * C)
 
 /* part[g][0] = mean of chunk g, part[g][1] = sum of squared deviations from it. */
 __kernel void batch_norm_chunk_moments(int R, int C, int L, int chunks,
@@ -35,9 +48,11 @@ __kernel void batch_norm_chunk_moments(int R, int C, int L, int chunks,
 #pragma unroll
         for (int j = 0; j < NB; j++) {
             const size_t i = first + (size_t)r * C + j * V;
-            even[j] += load_lanes(x + i, C - c - j * V);
+            limn_soon(x + i + AHEAD);
+            limn_soon(x + i + AHEAD + C);
+            even[j] += load_lanes(x + i, LEFT(c + j * V));
             if (r + 1 < rows)
-                odd[j] += load_lanes(x + i + C, C - c - j * V);
+                odd[j] += load_lanes(x + i + C, LEFT(c + j * V));
         }
 #pragma unroll
     for (int j = 0; j < NB; j++) {
@@ -48,18 +63,18 @@ __kernel void batch_norm_chunk_moments(int R, int C, int L, int chunks,
 #pragma unroll
         for (int j = 0; j < NB; j++) {
             const size_t i = first + (size_t)r * C + j * V;
-            const lanes d = load_lanes(x + i, C - c - j * V) - mean[j];
+            const lanes d = load_lanes(x + i, LEFT(c + j * V)) - mean[j];
             even[j] = fma(d, d, even[j]);
             if (r + 1 < rows) {
-                const lanes e = load_lanes(x + i + C, C - c - j * V) - mean[j];
+                const lanes e = load_lanes(x + i + C, LEFT(c + j * V)) - mean[j];
                 odd[j] = fma(e, e, odd[j]);
             }
         }
     __global float *to = part + (size_t)g * 2 * C + c;
 #pragma unroll
     for (int j = 0; j < NB; j++) {
-        store_lanes(mean[j], to + j * V, C - c - j * V);
-        store_lanes(even[j] + odd[j], to + C + j * V, C - c - j * V);
+        store_lanes(mean[j], to + j * V, LEFT(c + j * V));
+        store_lanes(even[j] + odd[j], to + C + j * V, LEFT(c + j * V));
     }
 }
 
@@ -112,23 +127,22 @@ __kernel void batch_norm_running_finish(int C, float eps,
     store_lanes(1.0f / sqrt(load_lanes(running_var + c, valid) + eps), inverse_out + c, valid);
 }
 
-__kernel void batch_norm_forward(int R, int C, int L, int chunks, int has_residual, int relu,
-                                 __global const float *restrict x,
-                                 __global const float *restrict weight,
-                                 __global const float *restrict bias,
-                                 __global const float *restrict mean,
-                                 __global const float *restrict inverse,
-                                 __global const float *restrict residual, __global float *restrict y)
+__kernel void
+batch_norm_forward(int R, int C, int L, int chunks, int has_residual, int relu, int stream,
+                   __global const float *restrict x, __global const float *restrict weight,
+                   __global const float *restrict bias, __global const float *restrict mean,
+                   __global const float *restrict inverse, __global const float *restrict residual,
+                   __global float *restrict y)
 {
-    const int c = (int)get_global_id(0) * NB * V, g = get_global_id(1);
-    if (c >= C || g >= chunks)
+    const int c = (int)get_global_id(0) * NB * V, g = chunks - 1 - (int)get_global_id(1);
+    if (c >= C || g < 0)
         return;
     const int rows = min(L, R - g * L);
     const size_t first = (size_t)g * L * C + c;
     lanes m[NB], b[NB], scale[NB];
 #pragma unroll
     for (int j = 0; j < NB; j++) {
-        const int at = c + j * V, valid = C - at;
+        const int at = c + j * V, valid = LEFT(at);
         m[j] = load_lanes(mean + at, valid);
         b[j] = load_lanes(bias + at, valid);
         scale[j] = load_lanes(inverse + at, valid) * load_lanes(weight + at, valid);
@@ -137,13 +151,16 @@ __kernel void batch_norm_forward(int R, int C, int L, int chunks, int has_residu
 #pragma unroll
         for (int j = 0; j < NB; j++) {
             const size_t i = first + (size_t)r * C + j * V;
-            const int valid = C - c - j * V;
+            const int valid = LEFT(c + j * V);
+            limn_soon(x + i + AHEAD);
             lanes v = fma(load_lanes(x + i, valid) - m[j], scale[j], b[j]);
-            if (has_residual)
+            if (has_residual) {
+                limn_soon(residual + i + AHEAD);
                 v += load_lanes(residual + i, valid);
+            }
             if (relu)
                 v = choose_lanes(v < 0.0f, 0.0f, v);
-            store_lanes(v, y + i, valid);
+            stream_lanes(v, stream, y + i, valid);
         }
 }
 
@@ -152,8 +169,8 @@ __kernel void batch_norm_forward(int R, int C, int L, int chunks, int has_residu
 
 /* part[g][0] = sum of masked dy over chunk g, part[g][1] = sum of it * (x - mean) * inverse.
  * The masked dy goes to `masked` too, where that is not 0: the gradient of the residual. */
-void batch_norm_sums_to(int R, int C, int L, int chunks, int mask, __global const float *x,
-                        __global const float *dy, __global const float *y,
+void batch_norm_sums_to(int R, int C, int L, int chunks, int mask, int stream,
+                        __global const float *x, __global const float *dy, __global const float *y,
                         __global const float *weight, __global const float *bias,
                         __global const float *mean, __global const float *inverse,
                         __global float *part, __global float *masked)
@@ -166,7 +183,7 @@ void batch_norm_sums_to(int R, int C, int L, int chunks, int mask, __global cons
     lanes m[NB], b[NB], scale[NB], s[NB], t[NB];
 #pragma unroll
     for (int j = 0; j < NB; j++) {
-        const int at = c + j * V, valid = C - at;
+        const int at = c + j * V, valid = LEFT(at);
         m[j] = load_lanes(mean + at, valid);
         b[j] = load_lanes(bias + at, valid);
         scale[j] = load_lanes(inverse + at, valid) * load_lanes(weight + at, valid);
@@ -176,47 +193,51 @@ void batch_norm_sums_to(int R, int C, int L, int chunks, int mask, __global cons
 #pragma unroll
         for (int j = 0; j < NB; j++) {
             const size_t i = first + (size_t)r * C + j * V;
-            const int valid = C - c - j * V;
+            const int valid = LEFT(c + j * V);
+            limn_soon(x + i + AHEAD);
+            limn_soon(dy + i + AHEAD);
             const lanes from_mean = load_lanes(x + i, valid) - m[j];
             lanes d = load_lanes(dy + i, valid);
-            if (mask == 1)
+            if (mask == 1) {
+                limn_soon(y + i + AHEAD);
                 d = choose_lanes(load_lanes(y + i, valid) > 0.0f, d, 0.0f);
+            }
             if (mask == 2)
                 d = choose_lanes(fma(from_mean, scale[j], b[j]) > 0.0f, d, 0.0f);
             s[j] += d;
             t[j] = fma(d, from_mean, t[j]);
             if (masked)
-                store_lanes(d, masked + i, valid);
+                stream_lanes(d, stream, masked + i, valid);
         }
     __global float *to = part + (size_t)g * 2 * C + c;
 #pragma unroll
     for (int j = 0; j < NB; j++) {
-        const int valid = C - c - j * V;
+        const int valid = LEFT(c + j * V);
         store_lanes(s[j], to + j * V, valid);
         store_lanes(t[j] * load_lanes(inverse + c + j * V, valid), to + C + j * V, valid);
     }
 }
 
 __kernel void
-batch_norm_chunk_sums(int R, int C, int L, int chunks, int mask, __global const float *restrict x,
-                      __global const float *restrict dy, __global const float *restrict y,
-                      __global const float *restrict weight, __global const float *restrict bias,
-                      __global const float *restrict mean, __global const float *restrict inverse,
-                      __global float *restrict part)
+batch_norm_chunk_sums(int R, int C, int L, int chunks, int mask, int stream,
+                      __global const float *restrict x, __global const float *restrict dy,
+                      __global const float *restrict y, __global const float *restrict weight,
+                      __global const float *restrict bias, __global const float *restrict mean,
+                      __global const float *restrict inverse, __global float *restrict part)
 {
-    batch_norm_sums_to(R, C, L, chunks, mask, x, dy, y, weight, bias, mean, inverse, part, 0);
+    batch_norm_sums_to(R, C, L, chunks, mask, stream, x, dy, y, weight, bias, mean, inverse, part,
+                       0);
 }
 
-__kernel void
-batch_norm_chunk_sums_masked(int R, int C, int L, int chunks, int mask,
-                             __global const float *restrict x, __global const float *restrict dy,
-                             __global const float *restrict y, __global const float *restrict weight,
-                             __global const float *restrict bias,
-                             __global const float *restrict mean,
-                             __global const float *restrict inverse, __global float *restrict part,
-                             __global float *restrict masked)
+__kernel void batch_norm_chunk_sums_masked(
+    int R, int C, int L, int chunks, int mask, int stream, __global const float *restrict x,
+    __global const float *restrict dy, __global const float *restrict y,
+    __global const float *restrict weight, __global const float *restrict bias,
+    __global const float *restrict mean, __global const float *restrict inverse,
+    __global float *restrict part, __global float *restrict masked)
 {
-    batch_norm_sums_to(R, C, L, chunks, mask, x, dy, y, weight, bias, mean, inverse, part, masked);
+    batch_norm_sums_to(R, C, L, chunks, mask, stream, x, dy, y, weight, bias, mean, inverse, part,
+                       masked);
 }
 
 /* Adds the chunks into sums [2][C], which lies behind part: sums[0] = sum of dy (the gradient of
@@ -241,15 +262,15 @@ __kernel void batch_norm_sums_finish(int C, int chunks, __global float *restrict
  * dx = weight * inverse * dy otherwise (part is not read), with the masked dy.  part: as
  * batch_norm_sums_finish leaves it. */
 __kernel void
-batch_norm_backward(int R, int C, int L, int chunks, int train, int mask,
+batch_norm_backward(int R, int C, int L, int chunks, int train, int mask, int stream,
                     __global const float *restrict x, __global const float *restrict dy,
                     __global const float *restrict y, __global const float *restrict weight,
                     __global const float *restrict bias, __global const float *restrict mean,
                     __global const float *restrict inverse, __global const float *restrict part,
                     __global float *restrict dx)
 {
-    const int c = (int)get_global_id(0) * NB * V, g = get_global_id(1);
-    if (c >= C || g >= chunks)
+    const int c = (int)get_global_id(0) * NB * V, g = chunks - 1 - (int)get_global_id(1);
+    if (c >= C || g < 0)
         return;
     const int rows = min(L, R - g * L);
     const size_t first = (size_t)g * L * C + c;
@@ -257,7 +278,7 @@ batch_norm_backward(int R, int C, int L, int chunks, int train, int mask,
     lanes m[NB], b[NB], scale[NB], mean_dy[NB], slope[NB];
 #pragma unroll
     for (int j = 0; j < NB; j++) {
-        const int at = c + j * V, valid = C - at;
+        const int at = c + j * V, valid = LEFT(at);
         const lanes inv = load_lanes(inverse + at, valid);
         m[j] = load_lanes(mean + at, valid);
         b[j] = load_lanes(bias + at, valid);
@@ -272,10 +293,13 @@ batch_norm_backward(int R, int C, int L, int chunks, int train, int mask,
 #pragma unroll
         for (int j = 0; j < NB; j++) {
             const size_t i = first + (size_t)r * C + j * V;
-            const int valid = C - c - j * V;
+            const int valid = LEFT(c + j * V);
             lanes from_mean = 0.0f;
-            if (train || mask == 2)
+            if (train || mask == 2) {
+                limn_soon(x + i + AHEAD);
                 from_mean = load_lanes(x + i, valid) - m[j];
+            }
+            limn_soon(dy + i + AHEAD);
             lanes d = load_lanes(dy + i, valid);
             if (mask == 1)
                 d = choose_lanes(load_lanes(y + i, valid) > 0.0f, d, 0.0f);
@@ -283,18 +307,19 @@ batch_norm_backward(int R, int C, int L, int chunks, int train, int mask,
                 d = choose_lanes(fma(from_mean, scale[j], b[j]) > 0.0f, d, 0.0f);
             if (train)
                 d = fma(-from_mean, slope[j], d - mean_dy[j]);
-            store_lanes(d * scale[j], dx + i, valid);
+            stream_lanes(d * scale[j], stream, dx + i, valid);
         }
 }
 
 /* Running statistics and a residual: dx = weight * inverse * masked dy, masked = masked dy.  x is
  * not read. */
-__kernel void
-batch_norm_backward_masked(int R, int C, int L, int chunks, int mask,
-                           __global const float *restrict dy, __global const float *restrict y,
-                           __global const float *restrict weight,
-                           __global const float *restrict inverse, __global float *restrict masked,
-                           __global float *restrict dx)
+__kernel void batch_norm_backward_masked(int R, int C, int L, int chunks, int mask,
+                                         __global const float *restrict dy,
+                                         __global const float *restrict y,
+                                         __global const float *restrict weight,
+                                         __global const float *restrict inverse,
+                                         __global float *restrict masked,
+                                         __global float *restrict dx)
 {
     const int c = (int)get_global_id(0) * NB * V, g = get_global_id(1);
     if (c >= C || g >= chunks)
@@ -304,13 +329,13 @@ batch_norm_backward_masked(int R, int C, int L, int chunks, int mask,
     lanes scale[NB];
 #pragma unroll
     for (int j = 0; j < NB; j++)
-        scale[j] = load_lanes(inverse + c + j * V, C - c - j * V) *
-                   load_lanes(weight + c + j * V, C - c - j * V);
+        scale[j] = load_lanes(inverse + c + j * V, LEFT(c + j * V)) *
+                   load_lanes(weight + c + j * V, LEFT(c + j * V));
     for (int r = 0; r < rows; r++)
 #pragma unroll
         for (int j = 0; j < NB; j++) {
             const size_t i = first + (size_t)r * C + j * V;
-            const int valid = C - c - j * V;
+            const int valid = LEFT(c + j * V);
             lanes d = load_lanes(dy + i, valid);
             if (mask)
                 d = choose_lanes(load_lanes(y + i, valid) > 0.0f, d, 0.0f);

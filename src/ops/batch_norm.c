@@ -19,6 +19,10 @@ static const limn_param_spec specs[] = {
     {0},
 };
 
+enum {
+    MOST_BLOCKS = 8,         /* more take long to compile */
+    STREAM_BYTES = 16 << 20, /* of a result that no cache keeps until it is read */
+};
 enum { X, WEIGHT, BIAS, MEAN, VARIANCE, RESIDUAL };
 
 /* How backward finds out where the maximum let the gradient pass: `mask` of cl/batch_norm.cl. */
@@ -71,21 +75,34 @@ static limn_status plan(limn_device *device, const void *params, const limn_desc
     return LIMN_OK;
 }
 
-/* Chunk kernels on a CPU device take four vectors of channels at once where there are as many. */
-static int64_t blocks(const limn_device *device, const limn_cut *c)
+/* Vectors of channels that a chunk kernel takes at once on a CPU device, without a rest: the longer
+ * a run of memory, the better the caches foresee it. */
+static int blocks(const limn_device *device, const limn_cut *c)
 {
-    return limn_lanes(device) == 16 && c->channels >= 64 ? 4 : 1;
+    int n = 1;
+    while (limn_lanes(device) == 16 && n < MOST_BLOCKS && c->channels % (32 * n) == 0)
+        n *= 2;
+    return n;
 }
 
 static const char *chunk_defines(const limn_device *device, const limn_cut *c)
 {
-    return blocks(device, c) == 4 ? "-DV=16 -DNB=4" : limn_lane_defines(device);
+    static const char *const defines[] = {
+        [2] = "-DV=16 -DNB=2", [4] = "-DV=16 -DNB=4", [MOST_BLOCKS] = "-DV=16 -DNB=8"};
+    const int n = blocks(device, c);
+    return n > 1 ? defines[n] : limn_lane_defines(device);
 }
 
 static limn_grid chunk_grid(const limn_device *device, const limn_cut *c)
 {
-    const int64_t n = blocks(device, c);
+    const int n = blocks(device, c);
     return limn_lane_grid(device, (c->channels + n - 1) / n, c->chunks);
+}
+
+/* Whether results of this size are written around the caches: only in whole vectors. */
+static bool streams(const limn_desc *x)
+{
+    return limn_desc_channels(x) % 16 == 0 && limn_desc_bytes(x) >= STREAM_BYTES;
 }
 
 static limn_status forward(const limn_op_run *r)
@@ -121,9 +138,10 @@ static limn_status forward(const limn_op_run *r)
     const bool residual = r->in_count > RESIDUAL;
     return LIMN_LAUNCH(
         r->device, "batch_norm_forward", defines, grid, rows, channels, length, chunks,
-        limn_int(residual), limn_int(q->relu), x, limn_in(r->in[1]->buffer),
-        limn_in(r->in[2]->buffer), limn_in(r->saved[0]->buffer), limn_in(r->saved[1]->buffer),
-        limn_in(r->in[residual ? RESIDUAL : X]->buffer), limn_out(r->out[0]->buffer));
+        limn_int(residual), limn_int(q->relu), limn_int(streams(&r->in[X]->desc)), x,
+        limn_in(r->in[1]->buffer), limn_in(r->in[2]->buffer), limn_in(r->saved[0]->buffer),
+        limn_in(r->saved[1]->buffer), limn_in(r->in[residual ? RESIDUAL : X]->buffer),
+        limn_out(r->out[0]->buffer));
 }
 
 /* What the backward kernels have in common. */
@@ -133,6 +151,7 @@ typedef struct backward_args {
     limn_grid grid;
     limn_buffer *dy, *masked; /* masked: the gradient of the residual, or NULL */
     masking mask;
+    bool stream;
     limn_arg y, x, weight, bias, mean, inverse;
 } backward_args;
 
@@ -141,6 +160,7 @@ static backward_args backward_args_of(const limn_op_run *r)
     backward_args a = {.cut = limn_cut_rows(&r->in[X]->desc),
                        .dy = r->grad_out[0]->buffer,
                        .mask = masking_of(r->params, r->in_count),
+                       .stream = streams(&r->in[X]->desc),
                        .x = limn_in(r->in[X]->buffer),
                        .weight = limn_in(r->in[WEIGHT]->buffer),
                        .bias = limn_in(r->in[BIAS]->buffer),
@@ -165,6 +185,7 @@ static limn_status backward_sums(const limn_op_run *r, const backward_args *a)
                              limn_int(c->length),
                              limn_int(c->chunks),
                              limn_int(a->mask),
+                             limn_int(a->stream),
                              a->x,
                              limn_in(a->dy),
                              a->y,
@@ -223,8 +244,8 @@ static limn_status backward(const limn_op_run *r)
     }
     return LIMN_LAUNCH(r->device, "batch_norm_backward", a.defines, a.grid, limn_int(c->rows),
                        limn_int(c->channels), limn_int(c->length), limn_int(c->chunks),
-                       limn_int(q->train), limn_int(a.mask), a.x, limn_in(a.dy), a.y, a.weight,
-                       a.bias, a.mean, a.inverse, limn_in(r->scratch),
+                       limn_int(q->train), limn_int(a.mask), limn_int(a.stream), a.x, limn_in(a.dy),
+                       a.y, a.weight, a.bias, a.mean, a.inverse, limn_in(r->scratch),
                        limn_out(r->grad_in[X]->buffer));
 }
 
