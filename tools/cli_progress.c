@@ -120,10 +120,13 @@ static void show(cli_progress *p, const limn_progress *r, double time)
                         r->done, r->total, r->unit);
     else
         used = snprintf(tail, sizeof tail, " %.0f %s", r->done, r->unit);
-    /* A task whose only report is its last one has no rate. */
-    if (used > 0 && used < (int)sizeof tail && (elapsed > 0 || !r->finished))
-        used += snprintf(tail + used, sizeof tail - (size_t)used, "  %.4g/s  %s %s", rate,
-                         r->finished ? "in" : (r->total > 0 ? "ETA" : ""),
+    /* A task that ends at once has no rate that one could tell. */
+    if (used > 0 && used < (int)sizeof tail && (elapsed >= 0.01 || !r->finished))
+        used += snprintf(tail + used, sizeof tail - (size_t)used, "  %.*f/s  %s %s",
+                         rate < 10    ? 2
+                         : rate < 100 ? 1
+                                      : 0,
+                         rate, r->finished ? "in" : (r->total > 0 ? "ETA" : ""),
                          r->finished || r->total > 0 ? left : "");
     if (r->detail && *r->detail && used > 0 && used < (int)sizeof tail)
         snprintf(tail + used, sizeof tail - (size_t)used, "  %s", r->detail);
