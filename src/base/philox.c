@@ -31,3 +31,11 @@ float limn_uniform(uint32_t bits)
 {
     return (float)(bits >> 8) * 0x1p-24f;
 }
+
+double limn_test_draw(void *draws)
+{
+    limn_test_draws *d = draws;
+    uint32_t bits[4];
+    limn_draw(d->seed, LIMN_PURPOSE_TEST, d->index++, 0, bits);
+    return limn_uniform(bits[0]);
+}

@@ -27,4 +27,13 @@ void limn_draw(uint64_t seed, limn_purpose purpose, uint64_t index, uint32_t sub
 /** Uniform float in [0, 1): the top 24 bits times 2^-24, exact in single precision. */
 float limn_uniform(uint32_t bits);
 
+/** Draws for LIMN_PURPOSE_TEST one after another, from `index` on. */
+typedef struct limn_test_draws {
+    uint64_t seed, index;
+} limn_test_draws;
+
+/** The next one, uniform in [0, 1); `draws` is a limn_test_draws, passed as `fill` of the op table
+ *  passes it on. */
+double limn_test_draw(void *draws);
+
 #endif

@@ -141,33 +141,6 @@ limn_status limn_bench_fill_uniform(limn_device *device, uint64_t seed, uint64_t
     return status;
 }
 
-typedef struct draw_state {
-    uint64_t seed, index;
-} draw_state;
-
-static double next_uniform(void *state)
-{
-    draw_state *s = state;
-    uint32_t bits[4];
-    limn_draw(s->seed, LIMN_PURPOSE_TEST, s->index++, 0, bits);
-    return limn_uniform(bits[0]);
-}
-
-static void store(limn_dtype dtype, void *data, size_t i, double value)
-{
-    switch (dtype) {
-    case LIMN_F32:
-        ((float *)data)[i] = (float)value;
-        break;
-    case LIMN_I32:
-        ((int32_t *)data)[i] = (int32_t)value;
-        break;
-    case LIMN_U8:
-        ((uint8_t *)data)[i] = (uint8_t)value;
-        break;
-    }
-}
-
 limn_status limn_bench_fill(limn_device *device, const limn_op *op, const void *params,
                             const limn_desc *in, int in_count, int which, uint64_t seed,
                             limn_tensor *tensor)
@@ -177,23 +150,17 @@ limn_status limn_bench_fill(limn_device *device, const limn_op *op, const void *
         return desc->dtype == LIMN_F32
                    ? limn_bench_fill_uniform(device, seed, (uint64_t)which, tensor)
                    : limn_tensor_zero(tensor);
-    limn_context *ctx = limn_device_context(device);
     const size_t count = (size_t)limn_desc_count(desc);
-    draw_state state = {seed, (uint64_t)which << 40};
+    limn_test_draws state = {seed, (uint64_t)which << 40};
     double *values;
-    void *data = NULL;
-    limn_status status = limn_alloc(ctx, "bench", count, sizeof *values, (void **)&values);
-    if (status == LIMN_OK)
-        status = limn_alloc(ctx, "bench", count, limn_dtype_size(desc->dtype), &data);
+    limn_status status =
+        limn_alloc(limn_device_context(device), "bench", count, sizeof *values, (void **)&values);
     if (status == LIMN_OK) {
         for (size_t i = 0; i < count; i++)
-            values[i] = desc->dtype == LIMN_F32 ? 2 * next_uniform(&state) - 1 : 0;
-        op->fill(params, in, in_count, which, values, next_uniform, &state);
-        for (size_t i = 0; i < count; i++)
-            store(desc->dtype, data, i, values[i]);
-        status = limn_tensor_write(tensor, data);
+            values[i] = desc->dtype == LIMN_F32 ? 2 * limn_test_draw(&state) - 1 : 0;
+        op->fill(params, in, in_count, which, values, limn_test_draw, &state);
+        status = limn_tensor_write_doubles(tensor, values);
     }
-    limn_free(data);
     limn_free(values);
     return status;
 }

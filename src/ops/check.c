@@ -11,18 +11,6 @@ enum { GUARD = 1024 };
 /* ---- host values ------------------------------------------------------------------------------
  */
 
-typedef struct draw_state {
-    uint64_t seed, index;
-} draw_state;
-
-static double next_uniform(void *state)
-{
-    draw_state *s = state;
-    uint32_t bits[4];
-    limn_draw(s->seed, LIMN_PURPOSE_TEST, s->index++, 0, bits);
-    return limn_uniform(bits[0]);
-}
-
 static limn_status new_array(limn_context *ctx, const limn_desc *desc, double **out)
 {
     return limn_alloc(ctx, "check", (size_t)limn_desc_count(desc), sizeof **out, (void **)out);
@@ -36,20 +24,20 @@ static double rounded(limn_dtype dtype, double value)
 static void fill_inputs(limn_op_values *v, uint64_t seed)
 {
     for (int i = 0; i < v->in_count; i++) {
-        draw_state state = {seed, (uint64_t)i << 40};
+        limn_test_draws state = {seed, (uint64_t)i << 40};
         const int64_t count = limn_desc_count(&v->in_desc[i]);
         for (int64_t j = 0; j < count; j++)
-            v->in[i][j] = v->in_desc[i].dtype == LIMN_F32 ? 2 * next_uniform(&state) - 1 : 0;
+            v->in[i][j] = v->in_desc[i].dtype == LIMN_F32 ? 2 * limn_test_draw(&state) - 1 : 0;
         if (v->op->fill)
-            v->op->fill(v->params, v->in_desc, v->in_count, i, v->in[i], next_uniform, &state);
+            v->op->fill(v->params, v->in_desc, v->in_count, i, v->in[i], limn_test_draw, &state);
         for (int64_t j = 0; j < count; j++)
             v->in[i][j] = rounded(v->in_desc[i].dtype, v->in[i][j]);
     }
     for (int i = 0; i < v->plan.out_count; i++) {
-        draw_state state = {seed, (uint64_t)(i + 100) << 40};
+        limn_test_draws state = {seed, (uint64_t)(i + 100) << 40};
         const int64_t count = limn_desc_count(&v->plan.out[i]);
         for (int64_t j = 0; j < count; j++)
-            v->grad_out[i][j] = rounded(LIMN_F32, 2 * next_uniform(&state) - 1);
+            v->grad_out[i][j] = rounded(LIMN_F32, 2 * limn_test_draw(&state) - 1);
     }
 }
 
@@ -160,31 +148,6 @@ static limn_status guard_holds(const limn_tensor *tensor, bool *intact)
     return status;
 }
 
-static limn_status upload(limn_context *ctx, limn_tensor *tensor, const double *values)
-{
-    const size_t count = (size_t)limn_desc_count(&tensor->desc);
-    void *data;
-    limn_status status =
-        limn_alloc(ctx, "check", count, limn_dtype_size(tensor->desc.dtype), &data);
-    if (status != LIMN_OK)
-        return status;
-    for (size_t i = 0; i < count; i++)
-        switch (tensor->desc.dtype) {
-        case LIMN_F32:
-            ((float *)data)[i] = (float)values[i];
-            break;
-        case LIMN_I32:
-            ((int32_t *)data)[i] = (int32_t)values[i];
-            break;
-        case LIMN_U8:
-            ((uint8_t *)data)[i] = (uint8_t)values[i];
-            break;
-        }
-    status = limn_tensor_write(tensor, data);
-    limn_free(data);
-    return status;
-}
-
 static double value_at(limn_dtype dtype, const void *data, size_t i)
 {
     switch (dtype) {
@@ -263,7 +226,7 @@ static limn_status prepare(const limn_op_values *v, rig *r)
     for (int late = 0; late < 2 && status == LIMN_OK; late++) {
         for (int i = 0; i < v->in_count && status == LIMN_OK; i++)
             if ((v->op->prepare_in >> i & 1) == !late)
-                status = upload(r->ctx, r->run.in[i], v->in[i]);
+                status = limn_tensor_write_doubles(r->run.in[i], v->in[i]);
         if (status == LIMN_OK && !late && v->op->prepare)
             status = v->op->prepare(&r->run);
     }
@@ -290,7 +253,7 @@ static limn_status make_rig(limn_device *device, const limn_op_values *v,
         if (status == LIMN_OK && v->op->differentiable)
             status = add_tensor(r, &v->plan.out[i], &r->run.grad_out[i]);
         if (status == LIMN_OK && v->op->differentiable)
-            status = upload(r->ctx, r->run.grad_out[i], v->grad_out[i]);
+            status = limn_tensor_write_doubles(r->run.grad_out[i], v->grad_out[i]);
     }
     for (int i = 0; i < v->plan.saved_count && status == LIMN_OK; i++)
         status = add_tensor(r, &v->plan.saved[i], &r->run.saved[i]);

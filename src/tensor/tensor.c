@@ -89,6 +89,32 @@ limn_status limn_tensor_write(limn_tensor *tensor, const void *data)
     return limn_buffer_write(tensor->buffer, 0, data, limn_desc_bytes(&tensor->desc));
 }
 
+limn_status limn_tensor_write_doubles(limn_tensor *tensor, const double *values)
+{
+    const size_t count = (size_t)limn_desc_count(&tensor->desc);
+    limn_context *ctx = limn_device_context(limn_buffer_device(tensor->buffer));
+    void *data;
+    limn_status status =
+        limn_alloc(ctx, "tensor", count, limn_dtype_size(tensor->desc.dtype), &data);
+    if (status != LIMN_OK)
+        return status;
+    for (size_t i = 0; i < count; i++)
+        switch (tensor->desc.dtype) {
+        case LIMN_F32:
+            ((float *)data)[i] = (float)values[i];
+            break;
+        case LIMN_I32:
+            ((int32_t *)data)[i] = (int32_t)values[i];
+            break;
+        case LIMN_U8:
+            ((uint8_t *)data)[i] = (uint8_t)values[i];
+            break;
+        }
+    status = limn_tensor_write(tensor, data);
+    limn_free(data);
+    return status;
+}
+
 limn_status limn_tensor_read(const limn_tensor *tensor, void *data)
 {
     return limn_buffer_read(tensor->buffer, 0, data, limn_desc_bytes(&tensor->desc));

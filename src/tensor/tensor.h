@@ -40,6 +40,8 @@ limn_status limn_tensor_create(limn_device *device, const limn_desc *desc, limn_
 void limn_tensor_destroy(limn_tensor **tensor);
 /** Whole-tensor copies in device order; `data` has limn_desc_bytes bytes.  Blocking. */
 limn_status limn_tensor_write(limn_tensor *tensor, const void *data);
+/** The same from doubles, one an element, converted as C does. */
+limn_status limn_tensor_write_doubles(limn_tensor *tensor, const double *values);
 limn_status limn_tensor_read(const limn_tensor *tensor, void *data);
 limn_status limn_tensor_zero(limn_tensor *tensor);
 

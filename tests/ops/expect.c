@@ -11,23 +11,10 @@ static limn_status place(limn_device *device, const limn_desc *desc, const doubl
                          double *host, limn_tensor **out)
 {
     const size_t count = (size_t)limn_desc_count(desc);
-    unsigned char *data = limn_calloc(count, 4);
-    if (!data)
-        return LIMN_FAILED;
-    for (size_t j = 0; j < count; j++) {
+    for (size_t j = 0; j < count; j++)
         host[j] = given[j];
-        if (desc->dtype == LIMN_F32)
-            ((float *)data)[j] = (float)given[j];
-        else if (desc->dtype == LIMN_I32)
-            ((int32_t *)data)[j] = (int32_t)given[j];
-        else
-            data[j] = (unsigned char)given[j];
-    }
-    limn_status status = limn_tensor_create(device, desc, out);
-    if (status == LIMN_OK)
-        status = limn_tensor_write(*out, data);
-    limn_free(data);
-    return status;
+    const limn_status status = limn_tensor_create(device, desc, out);
+    return status == LIMN_OK ? limn_tensor_write_doubles(*out, given) : status;
 }
 
 int limn_expect(limn_device *device, const char *op, const char *params, int in_count,
