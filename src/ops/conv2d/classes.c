@@ -87,6 +87,22 @@ limn_status conv2d_pack(const conv2d_call *call, conv2d_direction direction, int
                        limn_int(blocks), limn_int(s->kg), limn_int(s->cg), limn_int(s->taps));
 }
 
+limn_status conv2d_local_pack(const conv2d_call *call, conv2d_direction direction, int kb)
+{
+    const conv2d_shape *s = call->shape;
+    const bool data = direction == CONV2D_DATA;
+    const int blocks = blocks_of(s, direction, kb), panels = s->groups * blocks;
+    const int depth = depth_of(s, direction);
+    const limn_grid grid = {{(size_t)panels * (size_t)kb, 1 + (size_t)depth, 1},
+                            {(size_t)kb, 1, 1}};
+    return LIMN_LAUNCH(call->device, "conv2d_local_pack", "", grid, limn_in(call->w),
+                       limn_in(call->bias ? call->bias : call->w),
+                       limn_out(data ? call->scratch : call->prepared),
+                       limn_int(call->bias != NULL), limn_int(data), limn_int(kb),
+                       limn_int(zeros_of(s, direction)), limn_int(panels), limn_int(blocks),
+                       limn_int(depth), limn_int(width_of(s, direction)), limn_int(s->taps));
+}
+
 /* Pixels a < stride of block q meet dy at q + (a + pad - r * dilation) / stride: from q - pad of
  * the result on. */
 static conv2d_axis merged_axis(const conv2d_axis *axis)

@@ -126,6 +126,8 @@ size_t conv2d_packed_floats(const conv2d_shape *shape, conv2d_direction directio
 /** Rearranges the filters (and the bias) into call->prepared (CONV2D_FORWARD) or call->scratch
  *  (CONV2D_DATA); kb = 16 * nv. */
 limn_status conv2d_pack(const conv2d_call *call, conv2d_direction direction, int nv);
+/** The same for conv2d_local, panels of kb channels; cl/conv2d/local_pack.cl. */
+limn_status conv2d_local_pack(const conv2d_call *call, conv2d_direction direction, int kb);
 
 /** Whether the gradient of the input had better take blocks of pixels for one pixel, as
  *  conv2d_pack_merged in conv2d/pack.cl says: then `merged` is a CONV2D_FORWARD of stride 1 from dy

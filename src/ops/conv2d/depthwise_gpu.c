@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 enum {
+    GROUP = 64, /* work-items: rows are short, larger groups would be partly empty */
     MOST_TAPS = 64,
     MOST_CLASSES = 256,    /* launches that one gradient of the input may take */
     MOST_WIDE = 4,         /* pixels of a work-item */
@@ -56,7 +57,8 @@ static size_t packed_floats(const conv2d_shape *s)
 static const char *depthwise_accepts(const limn_device_limits *limits, const conv2d_shape *s,
                                      conv2d_direction direction)
 {
-    (void)limits;
+    if (limits->max_work_group < GROUP || limits->max_work_item[0] < GROUP)
+        return "the device runs no group of 64 work-items";
     if (s->cg != 1 || s->kg != 1)
         return "a channel is not a group of its own";
     if (s->taps > MOST_TAPS)
@@ -83,7 +85,7 @@ static size_t depthwise_prepared(const limn_device_limits *limits, const conv2d_
 static limn_status pack(const conv2d_call *call, limn_buffer *to)
 {
     const conv2d_shape *s = call->shape;
-    const limn_grid grid = {{(size_t)s->groups, 1 + (size_t)s->taps, 1}, {0, 0, 0}};
+    const limn_grid grid = {{(size_t)s->groups, 1 + (size_t)s->taps, 1}, {GROUP, 1, 1}};
     return LIMN_LAUNCH(call->device, "conv2d_depthwise_gpu_pack", "", grid, limn_in(call->w),
                        limn_in(call->bias ? call->bias : call->w), limn_out(to),
                        limn_int(call->bias != NULL), limn_int(s->groups), limn_int(s->taps));
@@ -152,7 +154,7 @@ static limn_status run_class(const conv2d_call *call, bool data, const conv2d_cl
     *next++ = limn_int(w->out);
     const size_t runs = (size_t)((w->count + form.wide - 1) / form.wide);
     const limn_grid grid = {{runs * (size_t)s->groups, (size_t)s->n * (size_t)h->count, 1},
-                            {0, 0, 0}};
+                            {GROUP, 1, 1}};
     return h->count > 0 ? limn_launch(call->device, "conv2d_depthwise_gpu", defines, grid, args,
                                       sizeof(args) / sizeof(args[0]))
                         : LIMN_OK;
@@ -181,7 +183,7 @@ static limn_status run_filter(const conv2d_call *call)
     const size_t slices = slice_count(limits, s);
     char defines[64];
     define(form_of(s->w.kernel, s->w.stride, s->w.dilation), defines, sizeof defines);
-    const limn_grid grid = {{(size_t)s->groups * (size_t)s->h.kernel, slices, 1}, {0, 0, 0}};
+    const limn_grid grid = {{(size_t)s->groups * (size_t)s->h.kernel, slices, 1}, {GROUP, 1, 1}};
     const limn_status status =
         LIMN_LAUNCH(call->device, "conv2d_depthwise_gpu_filter", defines, grid, limn_in(call->x),
                     limn_in(call->dy), limn_out(call->scratch), limn_int(slice_rows(limits, s)),
@@ -191,7 +193,7 @@ static limn_status run_filter(const conv2d_call *call)
                     limn_int(s->w.stride), limn_int(s->w.pad), limn_int(s->w.dilation));
     if (status != LIMN_OK)
         return status;
-    const limn_grid sum = {{(size_t)s->groups, (size_t)s->taps, 1}, {0, 0, 0}};
+    const limn_grid sum = {{(size_t)s->groups, (size_t)s->taps, 1}, {GROUP, 1, 1}};
     return LIMN_LAUNCH(call->device, "conv2d_depthwise_gpu_sum", "", sum, limn_in(call->scratch),
                        limn_out(call->result), limn_int((int64_t)slices), limn_int(s->groups),
                        limn_int(s->taps));

@@ -87,7 +87,7 @@ static size_t prepared(const limn_device_limits *limits, const conv2d_shape *s, 
 static limn_status prepare(const conv2d_call *call, int each)
 {
     const local_form f = form_for(limn_device_get_limits(call->device), each);
-    return conv2d_pack(call, CONV2D_FORWARD, f.tile / 16);
+    return conv2d_local_pack(call, CONV2D_FORWARD, f.tile);
 }
 
 static size_t scratch(const limn_device_limits *limits, const conv2d_shape *s,
@@ -126,7 +126,8 @@ static limn_status run_classes(const conv2d_call *call, conv2d_direction directi
     char defines[64];
     define(f, s, direction, defines, sizeof defines);
     const limn_buffer *packed = direction == CONV2D_DATA ? call->scratch : call->prepared;
-    limn_status status = direction == CONV2D_DATA ? conv2d_pack(call, direction, kb / 16) : LIMN_OK;
+    limn_status status =
+        direction == CONV2D_DATA ? conv2d_local_pack(call, direction, kb) : LIMN_OK;
     if (status != LIMN_OK)
         return status;
     const int h_count = conv2d_class_count(&s->h, direction);
