@@ -1,4 +1,4 @@
-/* Pixel classes and packed filters: what the two tiled implementations share. */
+/* Pixel classes, and filters packed for the forms that go by them. */
 #include "ops/conv2d/conv2d.h"
 
 #include <stdio.h>

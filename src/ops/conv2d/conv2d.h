@@ -106,7 +106,7 @@ limn_status conv2d_plan_forward(limn_device *device, const void *params, const l
                                 int in_count, conv2d_shape *shape, limn_op_plan *out);
 const conv2d_impl *conv2d_chosen(const limn_op_plan *plan, conv2d_direction direction);
 
-/* ---- classes of pixels, shared by conv2d_tile and conv2d_local ------------------------------ */
+/* ---- classes of pixels: conv2d_tile, conv2d_local, conv2d_depthwise_gpu --------------------- */
 
 /** Along one axis: result position cls + out * q takes source position mul * q + first + step * i
  *  through tap tap_first + tap_step * i, for i < taps and q < count. */
