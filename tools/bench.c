@@ -237,7 +237,8 @@ const limn_command bench_command = {
         "--arch, a training step (forward, loss, backward, SGD) or inference on random images; or, "
         "with --method, the explanation of one image of 224x224 by a fresh network. Times are "
         "medians; spread is the distance of the quartiles over the median. GB/s "
-        "counts every input and output once. 'of peak' is the time that a perfect program would "
+        "counts every input and output once, or twice what an op has to see as a whole before it "
+        "can write (batch_norm in training). 'of peak' is the time that a perfect program would "
         "need, whichever of arithmetic and memory traffic takes longer, over the time measured.\n"
         "With --profile 'of bound' is the same for an op's steps together; an algorithm that needs "
         "less "
@@ -298,7 +299,8 @@ const limn_command bench_command = {
                                      {.name = "recompute",
                                       .kind = CLI_FLAG,
                                       .help = "with --arch: values inside of blocks are made again "
-                                              "in backward, less memory for more time"},
+                                              "in backward, less memory for about a third more "
+                                              "time"},
                                      {.name = "profile",
                                       .kind = CLI_FLAG,
                                       .help = "with --arch: time of every kernel within a step"},

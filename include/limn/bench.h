@@ -53,8 +53,8 @@ typedef struct limn_bench_row {
     const char *direction; /**< "forward", "backward" */
     limn_bench_time time;
     double flops; /**< arithmetic of one run */
-    double
-        bytes; /**< least memory traffic of one run: each input read, each output written, once */
+    double bytes; /**< least memory traffic of one run: each input read, each output written, once;
+                       twice what must be seen as a whole before anything can be written */
     uint64_t memory; /**< device memory of the case: values, gradients, scratch */
 } limn_bench_row;
 
