@@ -1,27 +1,13 @@
 /* Score drops of occluded copies, summed over the windows that cover each position. */
-#include "ops/op.h"
-
 #include "ops/window.h"
 
-#include <stddef.h>
-
-typedef struct settings {
-    int64_t batch, first, window[2], stride[2], cut;
-} settings;
-
 static const limn_param_spec specs[] = {
-    {"batch", LIMN_PARAM_INT, offsetof(settings, batch), 0, 0, 1 << 24},
-    {"first", LIMN_PARAM_INT, offsetof(settings, first), 0, 0, 1e15},
-    {"window_h", LIMN_PARAM_INT, offsetof(settings, window[0]), 1, 1, 1 << 15},
-    {"window_w", LIMN_PARAM_INT, offsetof(settings, window[1]), 1, 1, 1 << 15},
-    {"stride_h", LIMN_PARAM_INT, offsetof(settings, stride[0]), 1, 1, 1 << 15},
-    {"stride_w", LIMN_PARAM_INT, offsetof(settings, stride[1]), 1, 1, 1 << 15},
-    {"cut", LIMN_PARAM_INT, offsetof(settings, cut), 0, 0, 1},
+    LIMN_WINDOW_SPECS(0),
     {0},
 };
 
 /* Scores that count: all of them where batch is 0. */
-static int64_t used(const settings *q, const limn_desc *scores)
+static int64_t used(const limn_window_params *q, const limn_desc *scores)
 {
     return q->batch ? q->batch : scores->dim[0];
 }
@@ -30,7 +16,7 @@ static limn_status plan(limn_device *device, const void *params, const limn_desc
                         limn_op_plan *p)
 {
     (void)in_count;
-    const settings *q = params;
+    const limn_window_params *q = params;
     limn_context *ctx = limn_device_context(device);
     char text[4][64];
     bool fits = in[0].rank == 2 && limn_desc_equal(&in[0], &in[1]) && in[2].rank == 1 &&
@@ -56,7 +42,7 @@ static limn_status plan(limn_device *device, const void *params, const limn_desc
 
 static limn_status forward(const limn_op_run *r)
 {
-    const settings *q = r->params;
+    const limn_window_params *q = r->params;
     const int64_t *d = r->in[0]->desc.dim;
     return LIMN_LAUNCH(
         r->device, "accumulate_occlusion_add", "", limn_grid_1d((size_t)(d[0] * d[1])),
@@ -68,7 +54,7 @@ static limn_status forward(const limn_op_run *r)
 
 static void forward_reference(const limn_op_reference *r)
 {
-    const settings *q = r->params;
+    const limn_window_params *q = r->params;
     const int64_t *d = r->in_desc[0].dim, batch = used(q, &r->in_desc[2]);
     const int64_t across = limn_window_count(d[1], q->window[1], q->stride[1]);
     const int64_t total = across * limn_window_count(d[0], q->window[0], q->stride[0]);
@@ -105,7 +91,7 @@ const limn_op limn_op_accumulate_occlusion = {
     .name = "accumulate_occlusion",
     .formula = "sum += reference - score_b, count += 1 where window first + b covers "
                "(as in Captum's Occlusion)",
-    .params_size = sizeof(settings),
+    .params_size = sizeof(limn_window_params),
     .params = specs,
     .min_in = 4,
     .max_in = 4,

@@ -1,21 +1,14 @@
 /* Masked copies of one image; what a mask takes away comes from a baseline. */
 #include "ops/row_run.h"
 
-/* [H,W,C] or [1,H,W,C] as [H,W,C]; rank 0 where it is neither. */
-static limn_desc as_image(const limn_desc *d)
-{
-    if (d->rank == 4 && d->dim[0] == 1)
-        return limn_desc_make(d->dtype, 3, d->dim[1], d->dim[2], d->dim[3], 0);
-    return d->rank == 3 ? *d : (limn_desc){.dtype = d->dtype};
-}
-
 static limn_status plan(limn_device *device, const void *params, const limn_desc *in, int in_count,
                         limn_op_plan *p)
 {
     (void)params;
     (void)in_count;
     char a[64], b[64], c[64];
-    const limn_desc image = as_image(&in[0]), base = as_image(&in[2]), *m = &in[1];
+    const limn_desc image = limn_desc_as_image(&in[0]), base = limn_desc_as_image(&in[2]),
+                    *m = &in[1];
     if (image.dtype != LIMN_F32 || image.rank != 3 || !limn_desc_equal(&image, &base) ||
         m->dtype != LIMN_F32 || m->rank != 3 || m->dim[1] != image.dim[0] ||
         m->dim[2] != image.dim[1] || image.dim[0] * image.dim[1] > INT32_MAX)

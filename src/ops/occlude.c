@@ -3,38 +3,18 @@
 
 #include "ops/window.h"
 
-#include <stddef.h>
-
-typedef struct settings {
-    int64_t batch, first, window[2], stride[2], cut;
-} settings;
-
 static const limn_param_spec specs[] = {
-    {"batch", LIMN_PARAM_INT, offsetof(settings, batch), 1, 1, 1 << 24},
-    {"first", LIMN_PARAM_INT, offsetof(settings, first), 0, 0, 1e15},
-    {"window_h", LIMN_PARAM_INT, offsetof(settings, window[0]), 1, 1, 1 << 15},
-    {"window_w", LIMN_PARAM_INT, offsetof(settings, window[1]), 1, 1, 1 << 15},
-    {"stride_h", LIMN_PARAM_INT, offsetof(settings, stride[0]), 1, 1, 1 << 15},
-    {"stride_w", LIMN_PARAM_INT, offsetof(settings, stride[1]), 1, 1, 1 << 15},
-    {"cut", LIMN_PARAM_INT, offsetof(settings, cut), 0, 0, 1},
+    LIMN_WINDOW_SPECS(1),
     {0},
 };
-
-/* [H,W,C] or [1,H,W,C] as [H,W,C]; rank 0 where it is neither. */
-static limn_desc as_image(const limn_desc *d)
-{
-    if (d->rank == 4 && d->dim[0] == 1)
-        return limn_desc_make(d->dtype, 3, d->dim[1], d->dim[2], d->dim[3], 0);
-    return d->rank == 3 ? *d : (limn_desc){.dtype = d->dtype};
-}
 
 static limn_status plan(limn_device *device, const void *params, const limn_desc *in, int in_count,
                         limn_op_plan *p)
 {
     (void)in_count;
-    const settings *q = params;
+    const limn_window_params *q = params;
     char a[64], b[64];
-    const limn_desc image = as_image(&in[0]), base = as_image(&in[1]);
+    const limn_desc image = limn_desc_as_image(&in[0]), base = limn_desc_as_image(&in[1]);
     if (image.dtype != LIMN_F32 || image.rank != 3 || !limn_desc_equal(&image, &base) ||
         image.dim[0] > 1 << 15 || image.dim[1] > 1 << 15)
         return limn_fail(limn_device_context(device), LIMN_BAD_USAGE, "bad inputs", "occlude",
@@ -48,7 +28,7 @@ static limn_status plan(limn_device *device, const void *params, const limn_desc
 
 static limn_status forward(const limn_op_run *r)
 {
-    const settings *q = r->params;
+    const limn_window_params *q = r->params;
     const int64_t *d = r->out[0]->desc.dim;
     const limn_grid grid =
         limn_row_run_grid(r->device, (size_t)(d[2] * d[3]), (size_t)d[1], (size_t)d[0]);
@@ -61,7 +41,7 @@ static limn_status forward(const limn_op_run *r)
 
 static void forward_reference(const limn_op_reference *r)
 {
-    const settings *q = r->params;
+    const limn_window_params *q = r->params;
     const int64_t *d = r->plan->out[0].dim, image = d[1] * d[2] * d[3];
     const int64_t down = limn_window_count(d[1], q->window[0], q->stride[0]);
     const int64_t across = limn_window_count(d[2], q->window[1], q->stride[1]);
@@ -100,7 +80,7 @@ static const limn_op_example bench[] = {
 const limn_op limn_op_occlude = {
     .name = "occlude",
     .formula = "y_b = baseline inside window first + b, x elsewhere (Zeiler and Fergus 2014)",
-    .params_size = sizeof(settings),
+    .params_size = sizeof(limn_window_params),
     .params = specs,
     .min_in = 2,
     .max_in = 2,

@@ -5,6 +5,14 @@
 
 #include "ops/op.h"
 
+/** [H,W,C] or [1,H,W,C] as [H,W,C]; rank 0 where it is neither. */
+static inline limn_desc limn_desc_as_image(const limn_desc *d)
+{
+    if (d->rank == 4 && d->dim[0] == 1)
+        return limn_desc_make(d->dtype, 3, d->dim[1], d->dim[2], d->dim[3], 0);
+    return d->rank == 3 ? *d : (limn_desc){.dtype = d->dtype};
+}
+
 enum { LIMN_ROW_RUN = 1048576 };
 
 /** RUN: positions of a work-item. */

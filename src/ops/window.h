@@ -7,7 +7,27 @@
 #ifndef LIMN_OPS_WINDOW_H
 #define LIMN_OPS_WINDOW_H
 
-#include <stdint.h>
+#include "ops/op.h"
+
+#include <stddef.h>
+
+/** Which windows: `batch` of them from number `first` on. */
+typedef struct limn_window_params {
+    int64_t batch, first, window[2], stride[2], cut;
+} limn_window_params;
+
+/** Rows of a table of parameters that are a limn_window_params; `least`: of batch, and its default.
+ */
+#define LIMN_WINDOW_SPECS(least)                                                                   \
+    {"batch", LIMN_PARAM_INT, offsetof(limn_window_params, batch), least, least, 1 << 24},         \
+        {"first", LIMN_PARAM_INT, offsetof(limn_window_params, first), 0, 0, 1e15},                \
+        {"window_h", LIMN_PARAM_INT, offsetof(limn_window_params, window[0]), 1, 1, 1 << 15},      \
+        {"window_w", LIMN_PARAM_INT, offsetof(limn_window_params, window[1]), 1, 1, 1 << 15},      \
+        {"stride_h", LIMN_PARAM_INT, offsetof(limn_window_params, stride[0]), 1, 1, 1 << 15},      \
+        {"stride_w", LIMN_PARAM_INT, offsetof(limn_window_params, stride[1]), 1, 1, 1 << 15},      \
+    {                                                                                              \
+        "cut", LIMN_PARAM_INT, offsetof(limn_window_params, cut), 0, 0, 1                          \
+    }
 
 /** Windows along one axis. */
 static inline int64_t limn_window_count(int64_t extent, int64_t window, int64_t stride)
