@@ -140,7 +140,7 @@ void contrastive_augment_hue(lanes p[CHANNELS], float turn)
     for (int k = 0; k < 3; k++) {
         const lanes from = h - 2.0f * k;
         const lanes away = fabs(from - 6.0f * rint(from * (1.0f / 6.0f)));
-        p[k] = top - range * clamp(away - 1.0f, (lanes)(0.0f), (lanes)(1.0f));
+        p[k] = top - range * clamp(away - 1.0f, 0.0f, 1.0f);
     }
 #endif
 }
@@ -168,7 +168,7 @@ void contrastive_augment_jitter(lanes p[CHANNELS], __global const float *choice,
                 p[c] = f * p[c] + (1.0f - f) * other;
         }
         for (int c = 0; c < CHANNELS; c++)
-            p[c] = clamp(p[c], (lanes)(0.0f), (lanes)(1.0f));
+            p[c] = clamp(p[c], 0.0f, 1.0f);
     }
 }
 
@@ -246,7 +246,7 @@ __kernel void contrastive_augment_sample(int n, int h, int w, int length,
         }
         const float v = fmax(0.0f, ((float)i + 0.5f) * (float)height / (float)h - 0.5f);
         const lanes place = (join_lanes(column) + 0.5f) * (float)width / (float)w - 0.5f;
-        const lanes u = fmax(place, (lanes)(0.0f));
+        const lanes u = fmax(place, 0.0f);
         const int v0 = (int)v, v1 = min(v0 + 1, height - 1);
         const int_lanes u0 = to_int_lanes(u);
         split_int_lanes(u0, left);

@@ -38,7 +38,18 @@ kernel void mistaken(global float *a)
     vstore8(all.hi, 0, a);
 }
 
-/* The way round it, as in limn_upper8 of cl/common/sum.h. */
+/* Likewise: it reads the scalar as a vector, and what lies behind it. */
+kernel void mistaken_scalar(global int *a)
+{
+    const int16 at = vload16(0, a);
+    int low[16], high[16];
+    vstore16(min(at + 1, 7), 0, low);
+    vstore16(max(at, 7), 0, high);
+    for (int i = 0; i < 16; i++)
+        a[low[i] + high[i]] = i;
+}
+
+/* The way round `mistaken`, as in limn_upper8 of cl/common/sum.h. */
 kernel void upper(global float *a)
 {
     const float16 all = vload16(0, a);
