@@ -1,6 +1,7 @@
 #include "harness.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* One case: x [n,h,w,c], filters [k,c/groups,r,s], with or without bias. */
@@ -67,6 +68,8 @@ static const limn_op_case cases[] = {
     EVERY(CONV, "stride=3 stride_w=2 pad=1 dilation=2", 2, 9, 8, 5, 18, 5, 3, 3),
     EVERY(CONV_BIAS, "stride=3 pad=2", 1, 6, 9, 7, 16, 7, 5, 5),
     EVERY(CONV, "stride=4 pad=0", 2, 8, 8, 4, 16, 4, 4, 5),
+    EVERY(CONV, "stride=4 pad=0", 2, 8, 8, 3, 16, 3, 4, 4),
+    EVERY(CONV, "stride=2", 2, 4, 6, 10, 7, 10, 2, 2),
     /* groups */
     EVERY(CONV_BIAS, "groups=2 pad=1", 2, 4, 4, 32, 48, 16, 3, 3),
     EVERY(CONV, "groups=3 stride=2 pad=1", 1, 5, 4, 60, 27, 20, 3, 3),
@@ -99,6 +102,7 @@ static const limn_op_case cases[] = {
     WINOGRAD(CONV, "pad=1", 16, 5, 7, 144, 32, 144, 3, 3),
     WINOGRAD(CONV, "pad=1", 16, 6, 8, 32, 32, 32, 3, 3),
     WINOGRAD(CONV, "pad=1", 9, 4, 11, 24, 16, 24, 3, 3),
+    WINOGRAD(CONV, "pad=1", 1, 7, 7, 16, 64, 16, 3, 3),
     CONV("impl=1 pad=1", 25, 2, 3, 16, 16, 16, 3, 3),
     /* several launches over tiles, the last one short, and several slices of their sums */
     CONV_BIAS("impl=5 pad=1", 3, 33, 30, 16, 20, 16, 3, 3),
@@ -179,6 +183,44 @@ static int plans(limn_device *device)
     return wrong;
 }
 
+/* An image's result has the same bits, alone and in a batch: 3x3 filters over 7x7 pixels, whose
+ * tiles Winograd's forms might cut as they please. */
+static int batches_agree(limn_device *device)
+{
+    enum { MANY = 24, IMAGE = 7 * 7 * 64, FILTERS = 64 * 64 * 9 };
+    float *values = malloc(sizeof *values * (MANY * IMAGE + FILTERS + (MANY + 1) * IMAGE));
+    limn_tensor *x = NULL, *w = NULL, *y = NULL;
+    int wrong = values ? 0 : 1;
+    uint32_t draw = 1;
+    for (int i = 0; !wrong && i < MANY * IMAGE + FILTERS; i++) {
+        draw = draw * 1664525u + 1013904223u;
+        values[i] = (float)(draw >> 8) / (1 << 23) - 1;
+    }
+    for (int turn = 0; !wrong && turn < 2; turn++) {
+        const int n = turn == 0 ? 1 : MANY;
+        const limn_desc pixels = LIMN_F4(n, 7, 7, 64), filters = LIMN_F4(64, 64, 3, 3);
+        float *to = values + MANY * IMAGE + FILTERS + turn * IMAGE;
+        wrong +=
+            limn_tensor_create(device, &pixels, &x) != LIMN_OK ||
+            limn_tensor_create(device, &filters, &w) != LIMN_OK ||
+            limn_tensor_create(device, &pixels, &y) != LIMN_OK ||
+            limn_tensor_write(x, values) != LIMN_OK ||
+            limn_tensor_write(w, values + MANY * IMAGE) != LIMN_OK ||
+            limn_op_call(device, "conv2d", (limn_tensor *[]){x, w}, 2, &y, 1, "pad=1") != LIMN_OK ||
+            limn_tensor_read(y, to) != LIMN_OK;
+        limn_tensor_destroy(&x);
+        limn_tensor_destroy(&w);
+        limn_tensor_destroy(&y);
+    }
+    const float *alone = values + MANY * IMAGE + FILTERS;
+    if (!wrong && memcmp(alone, alone + IMAGE, sizeof *alone * IMAGE) != 0) {
+        printf("  an image alone and in a batch of %d give different bits\n", MANY);
+        wrong++;
+    }
+    free(values);
+    return wrong;
+}
+
 /* Two known answers: sums that can be seen by eye. */
 static int known_answers(limn_device *device)
 {
@@ -197,7 +239,7 @@ static int known_answers(limn_device *device)
     const double *const with_filter[2] = {image, up};
     const limn_desc in_up[2] = {LIMN_F4(1, 3, 3, 1), LIMN_F4(1, 1, 3, 3)};
     wrong += limn_expect(device, "conv2d", "pad=1", 2, in_up, with_filter, shifted, 0);
-    return wrong + plans(device);
+    return wrong + batches_agree(device) + plans(device);
 }
 
 /* Winograd's sums are of transformed values, whose coefficients grow to 1.3 * 2.8 * 2.8 in the

@@ -131,7 +131,8 @@ limn_status conv2d_local_pack(const conv2d_call *call, conv2d_direction directio
 
 /** Whether the gradient of the input had better take blocks of pixels for one pixel, as
  *  conv2d_pack_merged in conv2d/pack.cl says: then `merged` is a CONV2D_FORWARD of stride 1 from dy
- *  to those pixels, whose channels lie in shape->h.stride rows. */
+ *  to those pixels, whose channels lie in shape->h.stride rows.  The caller sees to it that they
+ *  are one panel. */
 bool conv2d_merge(const conv2d_shape *shape, conv2d_shape *merged);
 /** As conv2d_pack for the latter; into call->scratch. */
 limn_status conv2d_pack_merged(const conv2d_call *call, const conv2d_shape *merged, int nv);

@@ -73,7 +73,8 @@ typedef struct tile_work {
 static tile_work work_of(const conv2d_shape *s, conv2d_direction direction)
 {
     tile_work work = {.direction = CONV2D_FORWARD, .rows = s->h.stride};
-    if (direction == CONV2D_DATA && conv2d_merge(s, &work.shape))
+    if (direction == CONV2D_DATA && conv2d_merge(s, &work.shape) &&
+        work.shape.kg <= 16 * vectors_for(work.shape.kg)) /* one panel */
         return work;
     return (tile_work){*s, direction, 1};
 }

@@ -43,15 +43,14 @@ static int round_up(int64_t n, int unit)
     return (int)((n + unit - 1) / unit * unit);
 }
 
-/* Outputs of the last tile along a side, where it may be smaller: 2 stands for 1 too. */
+/* Outputs of the last tile along a side; one of 2 serves a single output too. */
 static int last_of(int out)
 {
     const int rest = out % 4;
     return rest == 0 ? 4 : rest == 1 ? 2 : rest;
 }
 
-/* Products of a channel with a filter, for all rows: 36, less the points that some rows leave out.
- */
+/* Products of a channel with a filter, for all rows: 36, or fewer by the points left out. */
 static int64_t products(const winograd_cut *c)
 {
     const int out_h = 4 - c->last_h, out_w = 4 - c->last_w; /* points left out of 6 */
@@ -61,42 +60,48 @@ static int64_t products(const winograd_cut *c)
            corner * (6 - out_h) * (6 - out_w);
 }
 
-/* Lays the tiles out in runs of rows; cl/common/winograd_tiles.h. */
-static void lay_out(winograd_cut *c, int last_h, int last_w)
+/* Lays the tiles out in runs of rows, smaller ones at the border: cl/common/winograd_tiles.h. */
+static void lay_out(winograd_cut *c)
 {
-    const int unit = c->unit;
-    const int64_t n = c->images, down = c->down - (last_h < 4), across = c->across - (last_w < 4);
-    c->last_h = last_h;
-    c->last_w = last_w;
-    c->full = last_w < 4 ? round_up(n * down, unit) : 0;
-    c->bottom = c->full + round_up(n * down * across, unit);
-    c->corner = c->bottom + (last_h < 4 ? round_up(n * across, unit) : 0);
-    c->rows = c->corner + (last_h < 4 && last_w < 4 ? round_up(n, unit) : 0);
+    c->last_h = last_of(c->out_h);
+    c->last_w = last_of(c->out_w);
+    const bool short_h = c->last_h < 4, short_w = c->last_w < 4;
+    const int64_t n = c->images, down = c->down - short_h, across = c->across - short_w;
+    c->full = short_w ? round_up(n * down, c->unit) : 0;
+    c->bottom = c->full + round_up(n * down * across, c->unit);
+    c->corner = c->bottom + (short_h ? round_up(n * across, c->unit) : 0);
+    c->rows = c->corner + (short_h && short_w ? round_up(n, c->unit) : 0);
 }
 
-/* Rows and vectors of the result that a product holds in registers, the fastest first. */
+/* Rows and vectors of the result that a product may hold in registers. */
 typedef struct winograd_registers {
     int mr, nv;
 } winograd_registers;
-static const winograd_registers REGISTERS[] = {{6, 4}, {12, 2}, {8, 2}, {14, 1}, {8, 1}};
+static const winograd_registers REGISTERS[] = {{6, 4},  {12, 2}, {8, 2}, {4, 4}, {2, 4},
+                                               {14, 1}, {4, 2},  {8, 1}, {4, 1}};
 
-/* The fewest products: smaller tiles at the border, unless runs of too few rows cost more than they
- * save, and as many registers as fill the runs. */
+/* The registers that take least time: the smaller they are, the fewer rows pad the runs, but the
+ * more is loaded for a product.  The tiles, and with them the bits of a result, depend on the shape
+ * of one image only. */
 static void choose_layout(winograd_cut *c, conv2d_direction direction)
 {
-    const int last_h = last_of(c->out_h), last_w = last_of(c->out_w);
     winograd_cut best = {0};
-    for (size_t i = 0; i < sizeof REGISTERS / sizeof *REGISTERS; i++)
-        for (int whole = 0; whole < 2; whole++) {
-            if (c->width_blocks % REGISTERS[i].nv != 0)
-                continue;
-            c->nv = REGISTERS[i].nv;
-            c->mr = REGISTERS[i].mr;
-            c->unit = direction == CONV2D_FILTER ? 1 : c->mr;
-            lay_out(c, whole ? 4 : last_h, whole ? 4 : last_w);
-            if (best.mr == 0 || 32 * products(c) < 31 * products(&best))
-                best = *c;
+    double least = 0;
+    for (size_t i = 0; i < sizeof REGISTERS / sizeof *REGISTERS; i++) {
+        const int mr = REGISTERS[i].mr, nv = REGISTERS[i].nv;
+        if (c->width_blocks % nv != 0)
+            continue;
+        c->mr = mr;
+        c->nv = nv;
+        c->unit = direction == CONV2D_FILTER ? 1 : mr;
+        lay_out(c);
+        /* a load takes as long as half a vector of products, that of one float half of this */
+        const double time = (double)products(c) * (1 + (nv + mr / 2.0) / (2.0 * mr * nv));
+        if (best.mr == 0 || time < least) {
+            best = *c;
+            least = time;
         }
+    }
     *c = best;
 }
 
@@ -205,7 +210,7 @@ static const char *winograd_accepts(const limn_device_limits *limits, const conv
     const winograd_cut c = cut(limits, s, direction);
     winograd_cut tight = c;
     tight.unit = 1;
-    lay_out(&tight, last_of(c.out_h), last_of(c.out_w));
+    lay_out(&tight);
     if (2 * products(&tight) > 9 * (int64_t)c.images * c.out_h * c.out_w)
         return "tiles would save less than half of the products";
     return c.end > INT32_MAX || c.u_end > INT32_MAX ? "the filters are too large" : NULL;
