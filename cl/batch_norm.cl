@@ -10,16 +10,15 @@
  * Kernels with global size (ceil(C / (NB V)), chunks): a work-item owns NB V channels of a chunk; a
  * chunk's lines stay in the cache while it is read twice.  What a first kernel has read, a second
  * one reads from the last chunk to the first: the end is still in the caches.  With `stream`
- * results are written around them.  Kernels named _finish: global size (ceil(C / V)), one work-item
+ * y, dx and the masked dy of training are written around them.  Kernels named _finish: global size (ceil(C / V)), one work-item
  * owns V channels.
  */
 #include "common/soon.h"
 #include "common/stream.h"
 
+/* Blocks of V channels of one work-item, for longer runs of memory; beyond 1 they divide C evenly. */
 #ifndef NB
-#define NB                                                                                         \
-    1 /* blocks of V channels of one work-item, longer runs of memory; beyond 1 they must          \
-         divide C evenly */
+#define NB 1
 #endif
 /* Channels left from `at` on. */
 #if NB > 1

@@ -8,8 +8,9 @@
 
 /* For V channels from k on, which lie at `at` in y and residual; `valid` are left.  Inlined even
  * where many tiles' vectors call it: a call would send all of them through memory. */
-__attribute__((always_inline)) lanes finish_lanes(lanes v, int steps, __global const float *norm, int K, int k,
-                   __global const float *residual, __global const float *y, size_t at, int valid)
+__attribute__((always_inline)) lanes finish_lanes(lanes v, int steps, __global const float *norm,
+                                                  int K, int k, __global const float *residual,
+                                                  __global const float *y, size_t at, int valid)
 {
     if (steps & 1)
         v = fma(v - load_lanes(norm + k, valid), load_lanes(norm + K + k, valid),

@@ -37,7 +37,7 @@ void product_put(__local float4 (*tile)[PITCH], int m, int r, float4 terms)
 }
 
 /* Adds the STEP terms in local memory; acc[i][j]: row i, columns 4 * j to 4 * j + 3. */
-void product_add(__local const float4 (*a)[PITCH], __local const float4 (*b)[PITCH], int tx, int ty,
+void product_add(__local float4 (*a)[PITCH], __local float4 (*b)[PITCH], int tx, int ty,
                  float4 acc[EACH][RUNS])
 {
 #pragma unroll 4

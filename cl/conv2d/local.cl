@@ -3,8 +3,8 @@
  *
  *   y[p, k] = bias[k] + sum_m X[p, m] * F[m, k],    m = (tap, d), p an output pixel of one class
  *
- * The formula, the classes, the arguments and the buffers x, u, y, norm and residual are those of
- * conv2d/tile.cl; panels of u are TILE wide.
+ * The formula, the classes, the arguments from N on and the buffers x, u, y (rows 1), norm and
+ * residual are those of conv2d/tile.cl; panels of u are TILE wide.
  *
  * Launch: global size (ceil(N * QH * QW / TILE) * GROUP, panels), local size (GROUP, 1).  One
  * work-group: TILE pixels x TILE output channels (common/product.h).  Every work-item reaches every
@@ -26,7 +26,8 @@ conv2d_local(__global const float *restrict x, __global const float *restrict u,
              __global float *restrict y, __global const float *restrict norm,
              __global const float *restrict residual, int steps, int N, int QH, int QW, int zeros,
              int panels, int blocks, int depth, int width, int S, int taps, int IH, int IW,
-             int x_channels, int OH, int OW, int y_channels, int h_mul, int h_first, int h_step, int r_first, int r_step, int nr,
+             int x_channels, int OH, int OW, int y_channels, int h_mul, int h_first, int h_step,
+             int r_first, int r_step, int nr,
              int h_class, int h_out, int w_mul, int w_first, int w_step, int s_first, int s_step,
              int ns, int w_class, int w_out)
 {

@@ -7,7 +7,8 @@
  * Launch: global size (panels * KB, 1 + depth).  One work-item: all taps of one output channel and
  * one depth; those of row 0 share bias and zeros.
  */
-__kernel void conv2d_local_pack(__global const float *restrict w, __global const float *restrict bias,
+__kernel void conv2d_local_pack(__global const float *restrict w,
+                                __global const float *restrict bias,
                                 __global float *restrict u, int has_bias, int data, int KB,
                                 int zeros, int panels, int blocks, int depth, int width, int taps)
 {

@@ -34,7 +34,7 @@
 #endif
 #define KB (16 * NV)
 
-/* What both kernels share: zeros and bias.  The work-items of a panel are numbered item < items. */
+/* What the kernels share: zeros and bias.  The work-items of a panel are numbered item < items. */
 void conv2d_head(__global const float *bias, __global float *u, int has_bias, int zeros, int item,
                  int items, int panel, int first, int count)
 {

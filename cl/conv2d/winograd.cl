@@ -7,24 +7,27 @@
  * written.
  *
  *   x, y  [N][H][W][channels]
- *   u     [zeros][bias][36][u_plane]: zeros of one input pixel, bias, both in whole vectors;
- * filters [blocks of 16 output channels][depth][16] for each of the 36, depth in whole vectors
+ *   u     [zeros][bias][36][u_plane]: zeros of one input pixel, bias, both in whole vectors; filters
+ *         [blocks of 16 output channels][depth][16] for each of the 36, depth in whole vectors
  *         (conv2d/winograd_pack.cl)
  *   work  v and m, from vector v_at on; u may lie before them in the same buffer:
  *   v     [36][v_plane][16]: [blocks of 16 input channels][T], T rows at a time
  *   m     [36][m_plane][16]: [blocks of 16 output channels][T]
- * T and each run of rows are multiples of MR; a row that is no tile is written as 0, so that every
- * value read was written.  Planes count vectors of 16 floats.
+ * T and each run of rows are multiples of MR (but for the filters' gradient); a row that is no tile
+ * is written as 0, so that every value read was written.  Planes count vectors of 16 floats.
  *
  *   norm, residual, steps: what follows the sum (common/epilogue.h); residual is like y
  *
  * conv2d_winograd_input, _product, _output: one step each for rows first.. of the batch, v and m
  *   whole.  Global sizes (rows), (rows / MR, panels, 36), (rows).  One work-item: one row; MR rows
- * x 16 * NV output channels of one of the 36; one row. conv2d_winograd: all steps for T rows at a
- * time, panel after panel, so that v and m stay in one core's cache.  Global size (groups); group g
- * takes rows g * T.., (g + groups) * T..; its v and m (of one panel) begin `slot` vectors after
- * those of group g - 1. Local size 1 throughout.  stream 1: y is too large for the caches and is
- * written around them; only where all output channels are whole vectors.
+ *   times 16 * NV output channels of one of the 36; one row.
+ *
+ * conv2d_winograd: all steps for T rows at a time, panel after panel, so that v and m stay in one
+ *   core's cache.  Global size (groups); group g takes rows g * T.., (g + groups) * T..; its v and
+ *   m (of one panel) begin `slot` vectors after those of group g - 1.
+ *
+ * Local size 1 throughout.  stream 1: y is too large for the caches and is written around them;
+ * only where all output channels are whole vectors.
  */
 #include "common/epilogue.h"
 #include "common/soon.h"

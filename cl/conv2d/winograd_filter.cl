@@ -5,7 +5,8 @@
  * Tiles, v and `work` are those of conv2d/winograd.cl; v is written by conv2d_winograd_input.
  *   g     [36][blocks of 16 filters][T][16]     the transformed dy, `plane` vectors for each of 36
  *   sums  [36][sums_plane][16], [blocks of 16 filters][depth] of each plane used: the products of
- * all tiles so far; depth is the channels of x in whole vectors dw    [K][C][9]
+ *         all tiles so far; depth is the channels of x in whole vectors
+ *   dw    [K][C][9]
  *
  * conv2d_winograd_gradient  global (rows): one tile of dy, all its channels
  * conv2d_winograd_sums      global (depth / MC, blocks of filters / NV, 36): MC channels of x times

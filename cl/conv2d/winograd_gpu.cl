@@ -3,7 +3,8 @@
  *   y tile [4][4]  = A^T [ sum_c (G f[k, c] G^T) * (B^T x tile[c] B) ] A       (common/winograd.h)
  *   dw[k, c]       = C^T [ sum_tiles (H dy tile[k] H^T) * (B^T x tile[c] B) ] C
  *
- * Tiles are those of conv2d/winograd.cl.  Channels are innermost everywhere, so that neighbouring
+ * Tiles are 4 x 4 outputs everywhere, image after image, row after row; what lies outside an image
+ * is 0, and is not written.  Channels are innermost everywhere, so that neighbouring
  * work-items read and write neighbouring values.
  *
  *   x, y  [N][H][W][channels]        w, dw  [K][C][9]
