@@ -10,6 +10,7 @@ enum {
     CACHE_BYTES = 768 * 1024, /* of a core's own cache for what passes between the steps */
     SLOT_BYTES = 512 * 1024,  /* of the same, where one group does all steps */
     SLOTS = 8,                /* groups for a core, so that a core that is held up has less to do */
+    FEWEST_ROWS = 18,         /* of a group, over which the filters are spread */
     FEWEST_TILES = 64,        /* of a launch, over which a panel of filters is spread */
     STREAM_BYTES = 16 << 20   /* of a result that no cache keeps until it is read */
 };
@@ -108,13 +109,15 @@ static void choose_layout(winograd_cut *c, conv2d_direction direction)
 /* All steps in one group, where a few products' rows fit a core's cache beside the filters. */
 static bool cut_slots(winograd_cut *c, const limn_device_limits *limits)
 {
+    const int units = (int)limits->compute_units;
     const int row_bytes = POINTS * LANES * (int)sizeof(float) * (c->depth_blocks + c->nv);
     const int room = SLOT_BYTES / row_bytes / c->mr * c->mr;
-    if (room < 3 * c->mr)
+    if (room < FEWEST_ROWS)
         return false;
-    c->chunk = c->rows < room ? c->rows : room;
+    const int share = round_up((c->rows + units - 1) / units, c->mr); /* work for every core */
+    c->chunk = share < room ? share : room;
     const int groups = (c->rows + c->chunk - 1) / c->chunk;
-    const int most = SLOTS * (int)limits->compute_units;
+    const int most = SLOTS * units;
     c->slots = groups < most ? groups : most;
     return true;
 }
