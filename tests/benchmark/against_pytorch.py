@@ -6,11 +6,18 @@
 
 LIMN is the built program.  Both programs run one after the other in every repetition, so that what
 else the machine does falls on both; what counts is the ratio within a repetition.  Printed are its
-median, lowest and highest.  A ratio above 1: limn is faster.  PyTorch runs with NCHW and with
-channels-last tensors (RISE: also with several batches); a first try, which is not counted, drops
-what is clearly slower, and the fastest by its median is the one that is compared.  On a busy
-machine the ratio of the processor times, all threads of the process, says more; it flatters limn,
-since PyTorch's threads wait for each other by spinning.
+median, lowest and highest.  A ratio above 1: limn is faster.  On a busy machine the ratio of the
+processor times, all threads of the process, says more; it flatters limn, since PyTorch's threads
+wait for each other by spinning.
+
+PyTorch runs with NCHW and with channels-last tensors, whichever is faster; RISE also with batches of
+8, 32 or 64 masks.  Three short tries of every way, in turn, come first and are not counted (RISE: 256
+masks each); their medians choose.  RISE is compared with the fastest way alone, whose every
+repetition has all the masks; elsewhere a way that is within a tenth of the fastest stays, and is
+compared if its median over the repetitions is the best.  What is compared is a new process.
+
+Each line of the table goes to stderr as soon as it is known, the whole table to stdout at the end.
+With 7 repetitions and 2000 masks all of it takes about an hour on two cores.
 
 Memory is the peak resident set during the work less what the process held when the model was made,
 the program compiled (PyTorch: a step of two images made and its gradients dropped) and freed memory
@@ -36,8 +43,10 @@ import rows
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 LAYOUTS = ("NCHW", "channels-last")
-CLEARLY = 1.25  # times slower than the fastest at the first try
 RISE_BATCHES = (8, 32, 64)
+TRIES = 3
+TRY_MASKS = 256  # of a try of RISE: whole batches
+CLOSE = 1.1  # times the fastest's seconds: further off is not worth comparing
 MEMORY_BAR = 1.0
 
 
@@ -47,7 +56,7 @@ class Torch:
     """A process that holds one piece of work."""
 
     def __init__(self, options, name, work):
-        self.name, self.samples, job = name, options.samples, {**work, "threads": options.threads}
+        self.name, job = name, {**work, "threads": options.threads}
         self.process = subprocess.Popen(
             [sys.executable, os.path.join(HERE, "torch_work.py"), json.dumps(job)], text=True,
             env=dict(os.environ, OMP_NUM_THREADS=str(options.threads)), stdin=subprocess.PIPE,
@@ -60,10 +69,12 @@ class Torch:
             raise SystemExit(f"PyTorch failed at {self.name}")
         return line
 
-    def run(self, seconds):
-        self.process.stdin.write(f"{seconds} {self.samples}\n")
+    def run(self, seconds, samples):
+        """Its parts, as limn's side of the same work has them."""
+        self.process.stdin.write(f"{seconds} {samples}\n")
         self.process.stdin.flush()
-        return json.loads(self.read())
+        found = json.loads(self.read())
+        return found if "seconds" not in found else {"": found}
 
     def close(self):
         self.process.stdin.close()
@@ -130,58 +141,63 @@ def limn_rise(options, row):
 LIMN = {"conv": limn_conv, "step": limn_step, "rise": limn_rise}
 
 
-def variants(options, row):
-    """PyTorch's ways to do it, by name."""
-    for layout in LAYOUTS:
-        if row["kind"] == "rise":
-            for batch in RISE_BATCHES:
-                yield f"{layout}, {batch}", {**row, "layout": layout, "batch": batch,
-                                             "masks": options.masks}
-        else:
-            yield layout, {**row, "layout": layout}
+def variants(row, masks):
+    """PyTorch's ways to do it: its work by name."""
+    if row["kind"] != "rise":
+        return {layout: {**row, "layout": layout} for layout in LAYOUTS}
+    return {f"{layout}, {batch}": {**row, "layout": layout, "batch": batch, "masks": masks}
+            for layout in LAYOUTS for batch in RISE_BATCHES}
 
 
 # ---- comparing ------------------------------------------------------------------------------------
 
-def torch_parts(found):
-    return found if "seconds" not in found else {"": found}
+def middle(runs, key):
+    return statistics.median(run[key] for run in runs)
 
 
-def drop_slow(options, torches):
-    """First try of every way; those that are not clearly slower at everything."""
-    tries = [torch_parts(torch.run(0 if len(torches) > 2 else options.seconds / 10))
-             for torch in torches]
-    kept = []
-    for torch, found in zip(torches, tries):
-        if any(found[part]["seconds"] <= CLEARLY * min(t[part]["seconds"] for t in tries)
-               for part in found):
-            kept.append(torch)
-        else:
-            torch.close()
-    return kept
+def try_out(options, row):
+    """Several short runs of every way, in turn: the median seconds of its parts, by name."""
+    with alone(options):
+        torches = [Torch(options, name, work) for name, work
+                   in variants(row, min(options.masks, TRY_MASKS)).items()]
+    tries = {torch.name: [] for torch in torches}
+    for _ in range(TRIES):
+        with alone(options):
+            for torch in torches:
+                tries[torch.name].append(torch.run(options.seconds / 30, 1))
+    for torch in torches:
+        torch.close()
+    return {name: {part: middle([run[part] for run in runs], "seconds") for part in runs[0]}
+            for name, runs in tries.items()}
+
+
+def worth_comparing(options, row):
+    """Of PyTorch's ways the fastest; those close to the fastest at some part where they are few."""
+    ways, found = variants(row, options.masks), try_out(options, row)
+    fastest = {part: min(parts[part] for parts in found.values())
+               for part in next(iter(found.values()))}
+    close = 1 if row["kind"] == "rise" else CLOSE
+    return {name: ways[name] for name, parts in found.items()
+            if any(parts[part] <= close * fastest[part] for part in parts)}
 
 
 def compare_alternately(options, row):
+    ways = worth_comparing(options, row)
     with alone(options):
-        torches = [Torch(options, name, work) for name, work in variants(options, row)]
-        torches = drop_slow(options, torches)
-    ours, theirs = [], {torch.name: [] for torch in torches}
+        torches = [Torch(options, name, work) for name, work in ways.items()]
+    ours, theirs = [], {name: [] for name in ways}
     for number in range(options.repetitions):
         with alone(options):
             ours.append(LIMN[row["kind"]](options, row))
             for torch in torches:
-                theirs[torch.name].append(torch_parts(
-                    torch.run(options.seconds / (10 if row["kind"] == "conv" else 1))))
+                theirs[torch.name].append(torch.run(
+                    options.seconds / (10 if row["kind"] == "conv" else 1), options.samples))
         note(f"  {row['name']}: {number + 1} of {options.repetitions}")
     for torch in torches:
         torch.close()
     return [judge(row, part, [run[part] for run in ours],
                   {name: [run[part] for run in runs] for name, runs in theirs.items()})
             for part in ours[0]]
-
-
-def middle(runs, key):
-    return statistics.median(run[key] for run in runs)
 
 
 def judge(row, part, ours, theirs):
@@ -288,9 +304,12 @@ def cells(line):
             f"{line['cpu_ratio']:.2f}" if "cpu_ratio" in line else "", memory, verdict(line))
 
 
+def table_line(row):
+    return "| " + " | ".join(row) + " |\n"
+
+
 def markdown(lines):
-    table = [HEADER, ["---"] * len(HEADER), *(cells(line) for line in lines)]
-    return "".join("| " + " | ".join(row) + " |\n" for row in table)
+    return "".join(map(table_line, (HEADER, ["---"] * len(HEADER), *map(cells, lines))))
 
 
 def machine(options):
@@ -342,7 +361,9 @@ def main():
         raise SystemExit(f"no row holds {options.only}")
     about = machine(options)
     for row in chosen:
-        lines += COMPARE.get(row["kind"], compare_alternately)(options, row)
+        found = COMPARE.get(row["kind"], compare_alternately)(options, row)
+        note("".join(table_line(cells(line)) for line in found).rstrip())
+        lines += found
         text = about + "\n" + markdown(lines)
         for path, content in ((options.json, json.dumps(lines, indent=1)),
                               (options.markdown, text)):
