@@ -19,10 +19,7 @@ static const limn_param_spec specs[] = {
     {0},
 };
 
-enum {
-    MOST_BLOCKS = 8,         /* more take long to compile */
-    STREAM_BYTES = 16 << 20, /* of a result that no cache keeps until it is read */
-};
+enum { MOST_BLOCKS = 8 }; /* more take long to compile */
 enum { X, WEIGHT, BIAS, MEAN, VARIANCE, RESIDUAL };
 
 /* How backward finds out where the maximum let the gradient pass: `mask` of cl/batch_norm.cl. */
@@ -102,7 +99,7 @@ static limn_grid chunk_grid(const limn_device *device, const limn_cut *c)
 /* Whether results of this size are written around the caches: only in whole vectors. */
 static bool streams(const limn_desc *x)
 {
-    return limn_desc_channels(x) % 16 == 0 && limn_desc_bytes(x) >= STREAM_BYTES;
+    return limn_desc_channels(x) % 16 == 0 && limn_streams(limn_desc_bytes(x));
 }
 
 static limn_status forward(const limn_op_run *r)

@@ -150,16 +150,11 @@ static limn_status check_inputs(limn_device *device, const limn_desc *in, int in
     return in_count > 2 ? limn_need_vector(device, "linear", in, 2, in[1].dim[0]) : LIMN_OK;
 }
 
-static int64_t round_up(int64_t n, int64_t to)
-{
-    return (n + to - 1) / to * to;
-}
-
 /* Both matrices of either gradient, packed. */
 static size_t packed_bytes(int64_t n, int64_t c, int64_t k)
 {
-    const int64_t dx = round_up(n, MR) * k + round_up(c, KB) * k;
-    const int64_t dw = round_up(k, MR) * n + round_up(c, KB) * n;
+    const int64_t dx = limn_round_up(n, MR) * k + limn_round_up(c, KB) * k;
+    const int64_t dw = limn_round_up(k, MR) * n + limn_round_up(c, KB) * n;
     return (size_t)(dx > dw ? dx : dw) * sizeof(float);
 }
 
@@ -199,7 +194,7 @@ static limn_status multiply_cpu(limn_device *device, const product *g, limn_buff
         return LIMN_LAUNCH(device, "linear_dots", "", tiles(g->m, DM, g->p, DP), limn_int(g->m),
                            limn_int(g->p), limn_int(g->r), limn_in(g->a), limn_in(g->b),
                            limn_in(bias), limn_int(g->bias != NULL), limn_out(g->z));
-    const limn_arg offset = limn_long(round_up(g->m, MR) * g->r);
+    const limn_arg offset = limn_long(limn_round_up(g->m, MR) * g->r);
     limn_grid rows = tiles(g->r, 1, g->m, MR), columns = tiles(g->r, 1, g->p, KB);
     rows.local[0] = rows.local[1] = rows.local[2] = 0;
     columns.local[0] = columns.local[1] = columns.local[2] = 0;

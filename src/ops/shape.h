@@ -20,6 +20,19 @@ static inline int64_t limn_desc_rows(const limn_desc *desc)
     return rows;
 }
 
+/** The least multiple of `unit` that is not below `n`; `n` is not negative. */
+static inline int64_t limn_round_up(int64_t n, int64_t unit)
+{
+    return (n + unit - 1) / unit * unit;
+}
+
+/** Whether a result of `bytes` is written around the caches (`stream` of cl/common/stream.h): none
+ *  keeps so much until it is read.  Only whole vectors of 16 channels can be. */
+static inline bool limn_streams(size_t bytes)
+{
+    return bytes >= (size_t)16 << 20;
+}
+
 /** Input `index` must be floats with a rank in [low, high] and no empty dimension. */
 static inline limn_status limn_need_floats(limn_device *device, const char *op, const limn_desc *in,
                                            int index, int low, int high)

@@ -1,5 +1,6 @@
 /* Supervised contrastive loss (Khosla et al. 2020, L_out): three forms, rows in slices. */
 #include "ops/op.h"
+#include "ops/shape.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -47,15 +48,10 @@ static int64_t choose(limn_device *device, const settings *q, int64_t d)
     return q->impl != AUTO ? q->impl : declines(device, best, d) ? PLAIN : best;
 }
 
-static int64_t round_up(int64_t n, int64_t to)
-{
-    return (n + to - 1) / to * to;
-}
-
 /* Floats of one of the CPU form's copies of z. */
 static int64_t copy_size(const limn_desc *z)
 {
-    return round_up(z->dim[0], PANEL) * round_up(z->dim[1], PANEL);
+    return limn_round_up(z->dim[0], PANEL) * limn_round_up(z->dim[1], PANEL);
 }
 
 /* Saved: lse[M], number of positives[M], number of anchors[1].  Scratch of forward:
@@ -83,7 +79,7 @@ static limn_status plan(limn_device *device, const void *params, const limn_desc
     p->saved[2] = limn_desc_make(LIMN_F32, 1, 1, 0, 0, 0);
     const int64_t copy = choose(device, q, d) == CPU ? copy_size(&in[0]) : 0;
     p->backward_scratch = (size_t)(2 * copy) * sizeof(float);
-    p->forward_scratch = (size_t)(round_up(m, 16) + copy) * sizeof(float);
+    p->forward_scratch = (size_t)(limn_round_up(m, 16) + copy) * sizeof(float);
     p->flops = 2.0 * (double)m * (double)m * (double)d;
     p->bytes = (double)limn_desc_bytes(&in[0]);
     p->backward_flops = 2 * p->flops;
@@ -95,7 +91,7 @@ static limn_status plan(limn_device *device, const void *params, const limn_desc
 static limn_status pack(const limn_op_run *r, const char *defines, int64_t offset, int64_t rows)
 {
     const int64_t m = r->in[0]->desc.dim[0], d = r->in[0]->desc.dim[1];
-    limn_grid grid = limn_grid_1d((size_t)round_up(m, PANEL));
+    limn_grid grid = limn_grid_1d((size_t)limn_round_up(m, PANEL));
     grid.global[1] = (size_t)((d + PANEL - 1) / PANEL);
     return LIMN_LAUNCH(r->device, "supcon_pack", defines, grid, limn_int(m), limn_long(offset),
                        limn_long(rows), limn_in(r->in[0]->buffer), limn_inout(r->scratch));
@@ -106,7 +102,7 @@ static int64_t rows_of(limn_device *device, const settings *q, int64_t impl, int
 {
     const int64_t units = limn_device_get_limits(device)->compute_units;
     if (impl == CPU && q->rows)
-        return round_up(q->rows, 8);
+        return limn_round_up(q->rows, 8);
     if (impl == CPU)
         return m >= 4 * MANY_ROWS * units ? MANY_ROWS : FEW_ROWS;
     return impl == GPU ? GPU_TILE : 1;
@@ -120,7 +116,7 @@ static int64_t slice_rows(limn_device *device, const settings *q, int64_t impl, 
     const int64_t step = impl == CPU ? rows_of(device, q, impl, m) * units : 64;
     const double rows = (impl == CPU ? 5e11 : 2e10) / (6.0 * (double)m * (double)d);
     return rows < (double)step ? step
-           : rows > (double)m  ? round_up(m, step)
+           : rows > (double)m  ? limn_round_up(m, step)
                                : (int64_t)rows / step * step;
 }
 
@@ -143,7 +139,7 @@ static limn_grid grid_of(limn_device *device, const settings *q, int64_t impl, i
     if (impl == CPU)
         return (limn_grid){{(n + of_one - 1) / of_one, 1, 1}, {1, 1, 1}};
     if (impl == GPU)
-        return (limn_grid){{GPU_TILE, (n + GPU_TILE - 1) / GPU_TILE * GPU_TILE, 1},
+        return (limn_grid){{GPU_TILE, (size_t)limn_round_up(rows, GPU_TILE), 1},
                            {GPU_TILE, GPU_TILE, 1}};
     return limn_grid_1d(n);
 }
@@ -156,7 +152,7 @@ static limn_status forward_rows(const limn_op_run *r, int64_t impl, const char *
     const settings *q = r->params;
     const int64_t m = r->in[0]->desc.dim[0],
                   step = slice_rows(r->device, q, impl, m, r->in[0]->desc.dim[1]);
-    limn_status status = impl == CPU ? pack(r, defines, round_up(m, 16), -1) : LIMN_OK;
+    limn_status status = impl == CPU ? pack(r, defines, limn_round_up(m, 16), -1) : LIMN_OK;
     for (int64_t first = 0; first < m && status == LIMN_OK; first += step)
         status = LIMN_LAUNCH(r->device, kernels[impl], defines,
                              grid_of(r->device, q, impl, m, m - first < step ? m - first : step),

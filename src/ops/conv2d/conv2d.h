@@ -3,6 +3,7 @@
 #define LIMN_OPS_CONV2D_CONV2D_H
 
 #include "ops/op.h"
+#include "ops/shape.h"
 
 #include <stddef.h>
 

@@ -10,7 +10,6 @@ enum {
     FEWEST_IMAGES = 4,         /* that make image-fastest order do so */
     CHUNK_BYTES = 1536 * 1024, /* of x and dy that share a core's cache in conv2d_filter */
     CHUNK_PIXELS = 1024,       /* that a tile's start-up is spread over */
-    STREAM_BYTES = 16 << 20,   /* of a result that no cache keeps until it is read */
     RUN_BYTES = 192 * 1024,    /* of x that the tiles of a work-item read, at most */
     MOST_RUN = 16,             /* tiles of a work-item */
     SLICE_CHANNELS = 16,       /* of a group whose filters' gradient is summed in slices */
@@ -23,7 +22,7 @@ static int vectors_for(int channels)
     int best = 1;
     for (int nv = 2; nv <= 4; nv *= 2) {
         const int kb = 16 * nv, best_kb = 16 * best;
-        if ((channels + kb - 1) / kb * kb <= (channels + best_kb - 1) / best_kb * best_kb)
+        if (limn_round_up(channels, kb) <= limn_round_up(channels, best_kb))
             best = nv;
     }
     return best;
@@ -59,8 +58,7 @@ static int filter_channels(const conv2d_shape *s)
 static size_t filter_floats(const conv2d_shape *s)
 {
     const int kb = 16 * filter_vectors(s);
-    return (size_t)s->groups * (size_t)((s->kg + kb - 1) / kb * kb) * (size_t)s->taps *
-           (size_t)s->cg;
+    return (size_t)s->groups * (size_t)limn_round_up(s->kg, kb) * (size_t)s->taps * (size_t)s->cg;
 }
 
 /* What conv2d_tile is given for one direction of a shape. */
@@ -159,7 +157,7 @@ static limn_status run_tiles(const conv2d_call *call, conv2d_direction wanted)
     const int channels = result_channels(s, direction), nv = vectors_for(channels), kb = 16 * nv;
     const int mr = pixels_for(nv);
     const size_t panels = (size_t)s->groups * (size_t)((channels + kb - 1) / kb);
-    const bool stream = channels % kb == 0 && limn_buffer_size(call->result) >= STREAM_BYTES;
+    const bool stream = channels % kb == 0 && limn_streams(limn_buffer_size(call->result));
     char defines[48];
     snprintf(defines, sizeof(defines), "-DMR=%d -DNV=%d", mr, nv);
     limn_status status = LIMN_OK;

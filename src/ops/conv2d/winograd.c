@@ -11,8 +11,7 @@ enum {
     SLOT_BYTES = 512 * 1024,  /* of the same, where one group does all steps */
     SLOTS = 8,                /* groups for a core, so that a core that is held up has less to do */
     FEWEST_ROWS = 18,         /* of a group, over which the filters are spread */
-    FEWEST_TILES = 64,        /* of a launch, over which a panel of filters is spread */
-    STREAM_BYTES = 16 << 20   /* of a result that no cache keeps until it is read */
+    FEWEST_TILES = 64         /* of a launch, over which a panel of filters is spread */
 };
 
 /* How a direction is cut up.  Places and planes count vectors of LANES floats. */
@@ -41,7 +40,7 @@ static int64_t plane_of(int blocks, int rows)
 
 static int round_up(int64_t n, int unit)
 {
-    return (int)((n + unit - 1) / unit * unit);
+    return (int)limn_round_up(n, unit);
 }
 
 /* Outputs of the last tile along a side; one of 2 serves a single output too. */
@@ -173,13 +172,13 @@ static winograd_cut cut(const limn_device_limits *limits, const conv2d_shape *s,
 /* Whether the filters, or their sums, are written around the caches. */
 static bool streams_filters(const winograd_cut *c)
 {
-    return c->u_end * LANES * (int64_t)sizeof(float) >= STREAM_BYTES;
+    return limn_streams((size_t)c->u_end * LANES * sizeof(float));
 }
 
 /* Whether the result is: only in whole vectors. */
 static bool streams_result(const conv2d_call *call, const winograd_cut *c)
 {
-    return c->width % LANES == 0 && limn_buffer_size(call->result) >= STREAM_BYTES;
+    return c->width % LANES == 0 && limn_streams(limn_buffer_size(call->result));
 }
 
 static size_t winograd_scratch(const limn_device_limits *limits, const conv2d_shape *s,

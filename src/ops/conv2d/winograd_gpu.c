@@ -30,11 +30,6 @@ typedef struct winograd_cut {
     int64_t v_at, m_at, end; /* in scratch, behind the filters or their sums */
 } winograd_cut;
 
-static int64_t round_up(int64_t n, int64_t to)
-{
-    return (n + to - 1) / to * to;
-}
-
 static int64_t least(int64_t a, int64_t b)
 {
     return a < b ? a : b;
@@ -51,15 +46,15 @@ static void cut_rows(winograd_cut *c, const limn_device_limits *limits, bool fil
     if (filter) {
         /* The sums are read and written once for each chunk: it is to have more tiles than that. */
         const int64_t even = c->dp + c->kp > SLICE_TILES ? c->dp + c->kp : SLICE_TILES;
-        const int64_t all = round_up(c->tiles, SLICE_TILES) / SLICE_TILES;
+        const int64_t all = limn_round_up(c->tiles, SLICE_TILES) / SLICE_TILES;
         slices = least(groups / (columns * (c->dp / c->tile)) + 1, all);
         wanted = slices * even;
     }
     const int64_t most =
-        round_up(least(wanted, room > c->tile ? room / c->tile * c->tile : c->tile), c->tile);
+        limn_round_up(least(wanted, room > c->tile ? room / c->tile * c->tile : c->tile), c->tile);
     const int64_t chunks = (c->tiles + most - 1) / most;
-    c->rows = (int)round_up((c->tiles + chunks - 1) / chunks, c->tile);
-    c->slice_terms = (int)round_up((c->rows + slices - 1) / slices, STEP);
+    c->rows = (int)limn_round_up((c->tiles + chunks - 1) / chunks, c->tile);
+    c->slice_terms = (int)limn_round_up((c->rows + slices - 1) / slices, STEP);
     c->slices = (c->rows + c->slice_terms - 1) / c->slice_terms;
 }
 
@@ -82,9 +77,9 @@ static winograd_cut cut(const limn_device_limits *limits, const conv2d_shape *s,
     c.tiles = s->n * c.th * c.tw;
     c.tile =
         c.width > MOST_TILE / 2 || (filter && c.depth > MOST_TILE / 2) ? MOST_TILE : MOST_TILE / 2;
-    c.dp = (int)round_up(c.depth, filter ? c.tile : STEP);
-    c.kp = (int)round_up(c.width, c.tile);
-    c.km = filter ? c.kp : (int)round_up(c.width, 16);
+    c.dp = (int)limn_round_up(c.depth, filter ? c.tile : STEP);
+    c.kp = (int)limn_round_up(c.width, c.tile);
+    c.km = filter ? c.kp : (int)limn_round_up(c.width, 16);
     cut_rows(&c, limits, filter);
     c.u_plane = (int64_t)c.dp * c.kp;
     c.v_plane = (int64_t)c.rows * c.dp;
@@ -129,7 +124,7 @@ typedef struct winograd_chunk {
 static winograd_chunk chunk_at(const winograd_cut *c, int first)
 {
     const int tiles = c->tiles - first < c->rows ? c->tiles - first : c->rows;
-    return (winograd_chunk){first, tiles, (int)round_up(tiles, c->tile)};
+    return (winograd_chunk){first, tiles, (int)limn_round_up(tiles, c->tile)};
 }
 
 /* ---- steps ---------------------------------------------------------------------------------- */
