@@ -17,6 +17,12 @@
  */
 #include "common/lanes.h"
 
+#define WINO_SIDE 6 /* points of a side of a tile */
+#define WINO_IN 6   /* inputs of a side of a tile, and outputs */
+#define WINO_OUT 4
+#define WINO_IN_STEP 1 /* inputs, and outputs, to a position */
+#define WINO_OUT_STEP 1
+
 #define WINO_P 0.75f
 #define WINO_Q 1.5f
 #define WINO_P2 0.5625f
@@ -27,6 +33,12 @@
 #define WINO_N0 0.79012345679f  /* 1 / (P2 * Q2) */
 #define WINO_NP -0.52674897119f /* 1 / (2 * P2 * (P2 - Q2)) */
 #define WINO_NQ 0.13168724280f  /* 1 / (2 * Q2 * (Q2 - P2)) */
+
+/* The value of the filter, of 6, that meets point i. */
+int winograd_value(int i)
+{
+    return i;
+}
 
 /* Whether a tile of `outputs` leaves out point i of the six. */
 int winograd_left_out(int i, int outputs)

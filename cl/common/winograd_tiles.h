@@ -1,6 +1,8 @@
-/* Which rows of v and m are which tiles of a batch.  Images are covered by tiles of 4 x 4 outputs
+/* Which rows of v and m are which tiles of a batch.  Images are covered by tiles of 4 x 4 positions
  * from the top left; where that leaves less than a tile, the last column of tiles may be last_w
- * wide and the last row last_h high (3 or 2; 4: as the others).  Rows come in four runs, each image
+ * wide and the last row last_h high (3 or 2; 4: as the others).  A position is an output, and an
+ * input of stride 1; with STRIDE 2 it is two inputs a side, or for the gradient of the input
+ * (TURNED) one input and two outputs.  Rows come in four runs, each image
  * after image:
  *
  *   0      ..  the last column, but for its corner
@@ -8,9 +10,21 @@
  *   bottom ..  the last row, but for its corner
  *   corner ..  the corners
  *
- * so that the tiles that have any of the 36 points (common/winograd.h) are one run of rows.  A run
+ * so that the tiles that have any of the points (common/winograd.h) are one run of rows.  A run
  * may end with rows that are no tile. */
+#ifndef STRIDE
+#define STRIDE 1
+#endif
+#ifndef TURNED
+#define TURNED 0
+#endif
+#if STRIDE == 2
+#include "common/winograd_strided.h"
+#else
 #include "common/winograd.h"
+#endif
+
+#define POINTS (WINO_SIDE * WINO_SIDE)
 
 typedef struct winograd_layout {
     int images, down, across; /* tiles of an image */
@@ -26,8 +40,8 @@ winograd_layout winograd_layout_of(int8 v)
 }
 
 typedef struct winograd_tile {
-    int image, top, left;
-    int height, width; /* in outputs */
+    int image, top, left; /* positions */
+    int height, width; /* in positions */
 } winograd_tile;
 
 /* The tile of a row; 0 where it is none. */
@@ -49,21 +63,27 @@ int winograd_find(const winograd_layout *l, int row, winograd_tile *tile)
     return tile->image < l->images;
 }
 
-/* Whether point i of the 36 is left out by a tile. */
+/* Whether a tile leaves out point i. */
 int winograd_point_left_out(int i, int height, int width)
 {
-    return winograd_left_out(i / 6, height) || winograd_left_out(i % 6, width);
+    return winograd_left_out(i / WINO_SIDE, height) || winograd_left_out(i % WINO_SIDE, width);
 }
 
-/* The rows begin .. end - 1 whose tiles have point i of the 36. */
+/* The plane of the filters, of 36, that meets point i. */
+int winograd_plane(int i)
+{
+    return 6 * winograd_value(i / WINO_SIDE) + winograd_value(i % WINO_SIDE);
+}
+
+/* The rows begin .. end - 1 whose tiles have point i. */
 int winograd_begin(const winograd_layout *l, int i)
 {
-    return winograd_left_out(i % 6, l->last_w) ? l->full : 0;
+    return winograd_left_out(i % WINO_SIDE, l->last_w) ? l->full : 0;
 }
 
 int winograd_end(const winograd_layout *l, int i)
 {
-    return winograd_left_out(i / 6, l->last_h)   ? l->bottom
-           : winograd_left_out(i % 6, l->last_w) ? l->corner
+    return winograd_left_out(i / WINO_SIDE, l->last_h)   ? l->bottom
+           : winograd_left_out(i % WINO_SIDE, l->last_w) ? l->corner
                                                  : INT_MAX;
 }

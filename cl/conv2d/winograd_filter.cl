@@ -1,11 +1,12 @@
-/* Gradient of 3x3 filters of stride 1 on a CPU device, in Winograd's domain:
+/* Gradient of 3x3 filters of stride 1 or 2 on a CPU device, in Winograd's domain:
  *
  *   dw[k, c] = C^T [ sum_tiles (H dy tile[k] H^T) * (B^T x tile[c] B) ] C      (common/winograd.h)
  *
  * Tiles, v and `work` are those of conv2d/winograd.cl; v is written by conv2d_winograd_input.
- *   g     [36][blocks of 16 filters][T][16]     the transformed dy, `plane` vectors for each of 36
+ *   g     [points][blocks of 16 filters][T][16]  the transformed dy, `plane` vectors for each point
  *   sums  [36][sums_plane][16], [blocks of 16 filters][depth] of each plane used: the products of
- *         all tiles so far; depth is the channels of x in whole vectors
+ *         all tiles so far, added up over the points that meet the same value of the filter; depth
+ *         is the channels of x in whole vectors
  *   dw    [K][C][9]
  *
  * conv2d_winograd_gradient  global (rows): one tile of dy, all its channels
@@ -43,7 +44,7 @@ __kernel void conv2d_winograd_gradient(int8 cover, __global const float *restric
     __global const float *from = dy + ((size_t)tile.image * H * W + top * W + left) * channels;
     __global float *g = work + ((size_t)g_at + id) * 16;
     for (int b = 0; b < blocks; b++) {
-        float16 columns[4][6];
+        float16 columns[4][WINO_SIDE];
 #pragma unroll 1
         for (int j = 0; j < 4; j++) {
             float16 d[4];
@@ -57,13 +58,13 @@ __kernel void conv2d_winograd_gradient(int8 cover, __global const float *restric
             winograd_gradient(d, columns[j], tile.height);
         }
 #pragma unroll 1
-        for (int i = 0; i < 6; i++) {
+        for (int i = 0; i < WINO_SIDE; i++) {
             const float16 d[4] = {columns[0][i], columns[1][i], columns[2][i], columns[3][i]};
-            float16 o[6];
+            float16 o[WINO_SIDE];
             winograd_gradient(d, o, tile.width);
 #pragma unroll
-            for (int j = 0; j < 6; j++)
-                store16(o[j], g + ((size_t)(6 * i + j) * plane + (size_t)b * T) * 16);
+            for (int j = 0; j < WINO_SIDE; j++)
+                store16(o[j], g + ((size_t)(WINO_SIDE * i + j) * plane + (size_t)b * T) * 16);
         }
     }
 }
@@ -74,17 +75,11 @@ __kernel void conv2d_winograd_sums(int8 cover, __global float *work, int v_at, i
 {
     const winograd_layout tiles = winograd_layout_of(cover);
     const int c0 = (int)get_global_id(0) * MC, block = (int)get_global_id(1) * NV;
-    const int i36 = get_global_id(2);
+    const int plane = get_global_id(2);
     if (c0 >= depth || block >= blocks)
         return;
-    const int begin = max(winograd_begin(&tiles, i36) - first, 0);
-    const int end = min(winograd_end(&tiles, i36) - first, rows);
-    __global const float *a =
-        work + ((size_t)v_at + (size_t)i36 * v_plane + (size_t)(c0 / 16) * T) * 16 + c0 % 16;
-    __global const float *b =
-        work + ((size_t)g_at + (size_t)i36 * g_plane + (size_t)block * T) * 16;
     __global float *sum =
-        work + ((size_t)sums_at + (size_t)i36 * sums_plane + (size_t)block * depth + c0) * 16;
+        work + ((size_t)sums_at + (size_t)plane * sums_plane + (size_t)block * depth + c0) * 16;
     float16 acc[MC][NV];
 #pragma unroll
     for (int i = 0; i < MC; i++)
@@ -92,17 +87,28 @@ __kernel void conv2d_winograd_sums(int8 cover, __global float *work, int v_at, i
         for (int j = 0; j < NV; j++)
             acc[i][j] = first > 0 ? vload16((size_t)j * depth + i, sum) : (float16)(0.0f);
 #pragma unroll 1
-    for (int t = begin; t < end; t++) {
-        float16 bv[NV];
-#pragma unroll
-        for (int j = 0; j < NV; j++)
-            bv[j] = vload16((size_t)j * T + t, b);
-#pragma unroll
-        for (int i = 0; i < MC; i++) {
-            const float16 av = (float16)(a[t * 16 + i]);
+    for (int p = 0; p < POINTS; p++) {
+        if (winograd_plane(p) != plane)
+            continue;
+        const int begin = max(winograd_begin(&tiles, p) - first, 0);
+        const int end = min(winograd_end(&tiles, p) - first, rows);
+        __global const float *a =
+            work + ((size_t)v_at + (size_t)p * v_plane + (size_t)(c0 / 16) * T) * 16 + c0 % 16;
+        __global const float *b =
+            work + ((size_t)g_at + (size_t)p * g_plane + (size_t)block * T) * 16;
+#pragma unroll 1
+        for (int t = begin; t < end; t++) {
+            float16 bv[NV];
 #pragma unroll
             for (int j = 0; j < NV; j++)
-                acc[i][j] = fma(av, bv[j], acc[i][j]);
+                bv[j] = vload16((size_t)j * T + t, b);
+#pragma unroll
+            for (int i = 0; i < MC; i++) {
+                const float16 av = (float16)(a[t * 16 + i]);
+#pragma unroll
+                for (int j = 0; j < NV; j++)
+                    acc[i][j] = fma(av, bv[j], acc[i][j]);
+            }
         }
     }
 #pragma unroll

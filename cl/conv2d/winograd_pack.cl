@@ -1,4 +1,5 @@
-/* Filters of a 3x3 convolution in Winograd's domain: U = G f G^T (common/winograd.h).
+/* Filters of a 3x3 convolution in Winograd's domain: U = G f G^T (common/winograd.h, or
+ * common/winograd_strided.h with STRIDE 2).
  *
  *   w  [K][C][9]  filters in file order;  bias [K], read where has_bias is not 0
  *   u  [zeros][bias][36][u_plane], u_plane vectors of which [vectors][depth] are used: see
@@ -15,7 +16,7 @@
  */
 #include "common/stream.h"
 #include "common/transpose.h"
-#include "common/winograd.h"
+#include "common/winograd_tiles.h"
 
 __kernel void conv2d_winograd_pack(__global const float *restrict w,
                                    __global const float *restrict bias, __global float *restrict u,

@@ -121,6 +121,8 @@ static void refusal(const limn_choice_case *c, int direction, int which, bool fo
     const char *reason = impl->accepts(limits, &s, d);
     if (!forced && !reason && (s.cg < impl->worth_channels || s.kg < impl->worth_channels))
         reason = "it does not pay with so few channels";
+    if (!forced && !reason && impl->futile)
+        reason = impl->futile(&s, d);
     if (!forced && is_last_resort(limits, which))
         for (int i = 0; i < which && !reason; i++)
             if (!implementations[i]->accepts(limits, &s, d))

@@ -28,6 +28,7 @@ static const limn_op_case cases[] = {
     /* for a simulator: what no smaller case reaches */
     CONV_BIAS("impl=1 pad=1", 1, 4, 4, 161, 16, 161, 3, 3),
     CONV_BIAS("impl=5 pad=1", 1, 3, 4, 16, 16, 16, 3, 3),
+    CONV_BIAS("impl=1 stride=2 pad=1", 1, 7, 4, 16, 16, 16, 3, 3),
     CONV("impl=6 groups=2 pad=1", 1, 3, 4, 16, 16, 8, 3, 2),
     CONV("impl=7 groups=2 pad=1", 1, 3, 3, 16, 18, 8, 3, 2),
     /* chosen by the device */
@@ -104,6 +105,16 @@ static const limn_op_case cases[] = {
     WINOGRAD(CONV, "pad=1", 9, 4, 11, 24, 16, 24, 3, 3),
     WINOGRAD(CONV, "pad=1", 1, 7, 7, 16, 64, 16, 3, 3),
     CONV("impl=1 pad=1", 25, 2, 3, 16, 16, 16, 3, 3),
+    /* Winograd with stride 2: whole tiles, tiles of 3, 2 and 1, any pad, ragged channels, one group
+     * and launches for each step */
+    CONV_BIAS("impl=1 stride=2 pad=1", 2, 8, 16, 16, 16, 16, 3, 3),
+    CONV("impl=1 stride=2 pad=1", 3, 14, 12, 32, 64, 32, 3, 3),
+    CONV("impl=1 stride=2 pad=0", 2, 17, 16, 20, 37, 20, 3, 3),
+    CONV("impl=1 stride=2 pad=2", 1, 13, 22, 16, 48, 16, 3, 3),
+    CONV_BIAS("impl=1 stride=2 pad=3 pad_w=0", 2, 9, 15, 33, 32, 33, 3, 3),
+    CONV("impl=1 stride=2 pad=1", 6, 28, 28, 64, 80, 64, 3, 3),
+    CONV("impl=1 stride=2 pad=1", 4, 7, 13, 160, 144, 160, 3, 3),
+    CONV("impl=1 stride=2 pad=4 pad_w=1", 3, 7, 7, 16, 16, 16, 3, 3),
     /* several launches over tiles, the last one short, and several slices of their sums */
     CONV_BIAS("impl=5 pad=1", 3, 33, 30, 16, 20, 16, 3, 3),
     CONV("impl=5", 3, 62, 64, 17, 16, 17, 3, 3),
@@ -259,7 +270,7 @@ const limn_op_test limn_test_conv2d = {
     .reason = "sums of up to 576 (forward) and 4000 (filters) products in single precision, one "
               "rounding each, errors partly cancel",
     LIMN_CASES(cases),
-    .simulated = 2,
+    .simulated = 3,
     .slow_forms = "567",
     .names_forms = true,
     .cpu_forms = "123",

@@ -80,10 +80,12 @@ typedef struct conv2d_impl {
     limn_status (*prepare)(const conv2d_call *call);
     bool for_gpus;      /**< a CPU device runs it, but slowly */
     int worth_channels; /**< with fewer, in or out of a group, it is not worth a try unasked */
+    /** NULL, or why it is not worth a try unasked otherwise; itself NULL: it always is. */
+    const char *(*futile)(const conv2d_shape *shape, conv2d_direction direction);
 } conv2d_impl;
 
 extern const conv2d_impl conv2d_plain;         /**< any shape, one work-item an element */
-extern const conv2d_impl conv2d_winograd;      /**< CPU devices: 3x3 filters of stride 1 */
+extern const conv2d_impl conv2d_winograd;      /**< CPU devices: 3x3 filters of stride 1 or 2 */
 extern const conv2d_impl conv2d_tile;          /**< CPU devices: register tiles */
 extern const conv2d_impl conv2d_depthwise;     /**< CPU devices: every channel a group */
 extern const conv2d_impl conv2d_depthwise_gpu; /**< GPUs: every channel a group */
@@ -152,8 +154,8 @@ limn_status conv2d_slices_run(const conv2d_call *call);
 
 /* ---- shared by conv2d_winograd and conv2d_winograd_gpu -------------------------------------- */
 
-/** NULL, or why F(4x4, 3x3) does not serve the filters and channels. */
-const char *conv2d_winograd_misfit(const conv2d_shape *shape);
+/** NULL, or why F(4x4, 3x3) does not serve the filters, strides up to `most_stride` and channels. */
+const char *conv2d_winograd_misfit(const conv2d_shape *shape, int most_stride);
 
 /* ---- reference ------------------------------------------------------------------------------ */
 

@@ -103,7 +103,7 @@ static const char *winograd_accepts(const limn_device_limits *limits, const conv
     if (limits->max_work_group < SIDE * SIDE || limits->max_work_item[0] < SIDE * SIDE ||
         limits->local_memory < LOCAL_BYTES)
         return "the device runs no group of 64 work-items with 9 KiB of local memory";
-    const char *misfit = conv2d_winograd_misfit(s);
+    const char *misfit = conv2d_winograd_misfit(s, 1);
     if (misfit)
         return misfit;
     const winograd_cut c = cut(limits, s, direction);
