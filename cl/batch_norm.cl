@@ -9,14 +9,14 @@
  *
  * Kernels with global size (ceil(C / (NB V)), chunks): a work-item owns NB V channels of a chunk; a
  * chunk's lines stay in the cache while it is read twice.  What a first kernel has read, a second
- * one reads from the last chunk to the first: the end is still in the caches.  With `stream`
- * y, dx and the masked dy of training are written around them.  Kernels named _finish: global size (ceil(C / V)), one work-item
- * owns V channels.
+ * one reads from the last chunk to the first: the end is still in the caches.  With `stream` y, dx
+ * and the masked dy are written around them.  Kernels named _finish: global size (ceil(C / V)), one
+ * work-item owns V channels.
  */
 #include "common/soon.h"
 #include "common/stream.h"
 
-/* Blocks of V channels of one work-item, for longer runs of memory; beyond 1 they divide C evenly. */
+/* Blocks of V channels of one work-item, for longer runs of memory; more than 1 divide C evenly. */
 #ifndef NB
 #define NB 1
 #endif
@@ -168,11 +168,11 @@ batch_norm_forward(int R, int C, int L, int chunks, int has_residual, int relu, 
 
 /* part[g][0] = sum of masked dy over chunk g, part[g][1] = sum of it * (x - mean) * inverse.
  * The masked dy goes to `masked` too, where that is not 0: the gradient of the residual. */
-void batch_norm_sums_to(int R, int C, int L, int chunks, int mask, int stream,
-                        __global const float *x, __global const float *dy, __global const float *y,
+void batch_norm_sums_to(int R, int C, int L, int chunks, int mask, __global const float *x,
+                        __global const float *dy, __global const float *y,
                         __global const float *weight, __global const float *bias,
                         __global const float *mean, __global const float *inverse,
-                        __global float *part, __global float *masked)
+                        __global float *part, int stream, __global float *masked)
 {
     const int c = (int)get_global_id(0) * NB * V, g = get_global_id(1);
     if (c >= C || g >= chunks)
@@ -218,24 +218,23 @@ void batch_norm_sums_to(int R, int C, int L, int chunks, int mask, int stream,
 }
 
 __kernel void
-batch_norm_chunk_sums(int R, int C, int L, int chunks, int mask, int stream,
-                      __global const float *restrict x, __global const float *restrict dy,
-                      __global const float *restrict y, __global const float *restrict weight,
-                      __global const float *restrict bias, __global const float *restrict mean,
-                      __global const float *restrict inverse, __global float *restrict part)
+batch_norm_chunk_sums(int R, int C, int L, int chunks, int mask, __global const float *restrict x,
+                      __global const float *restrict dy, __global const float *restrict y,
+                      __global const float *restrict weight, __global const float *restrict bias,
+                      __global const float *restrict mean, __global const float *restrict inverse,
+                      __global float *restrict part)
 {
-    batch_norm_sums_to(R, C, L, chunks, mask, stream, x, dy, y, weight, bias, mean, inverse, part,
-                       0);
+    batch_norm_sums_to(R, C, L, chunks, mask, x, dy, y, weight, bias, mean, inverse, part, 0, 0);
 }
 
 __kernel void batch_norm_chunk_sums_masked(
-    int R, int C, int L, int chunks, int mask, int stream, __global const float *restrict x,
+    int R, int C, int L, int chunks, int mask, __global const float *restrict x,
     __global const float *restrict dy, __global const float *restrict y,
     __global const float *restrict weight, __global const float *restrict bias,
     __global const float *restrict mean, __global const float *restrict inverse,
-    __global float *restrict part, __global float *restrict masked)
+    __global float *restrict part, int stream, __global float *restrict masked)
 {
-    batch_norm_sums_to(R, C, L, chunks, mask, stream, x, dy, y, weight, bias, mean, inverse, part,
+    batch_norm_sums_to(R, C, L, chunks, mask, x, dy, y, weight, bias, mean, inverse, part, stream,
                        masked);
 }
 
@@ -312,7 +311,7 @@ batch_norm_backward(int R, int C, int L, int chunks, int train, int mask, int st
 
 /* Running statistics and a residual: dx = weight * inverse * masked dy, masked = masked dy.  x is
  * not read. */
-__kernel void batch_norm_backward_masked(int R, int C, int L, int chunks, int mask,
+__kernel void batch_norm_backward_masked(int R, int C, int L, int chunks, int mask, int stream,
                                          __global const float *restrict dy,
                                          __global const float *restrict y,
                                          __global const float *restrict weight,
@@ -335,11 +334,14 @@ __kernel void batch_norm_backward_masked(int R, int C, int L, int chunks, int ma
         for (int j = 0; j < NB; j++) {
             const size_t i = first + (size_t)r * C + j * V;
             const int valid = LEFT(c + j * V);
+            limn_soon(dy + i + AHEAD);
             lanes d = load_lanes(dy + i, valid);
-            if (mask)
+            if (mask) {
+                limn_soon(y + i + AHEAD);
                 d = choose_lanes(load_lanes(y + i, valid) > 0.0f, d, 0.0f);
-            store_lanes(d, masked + i, valid);
-            store_lanes(d * scale[j], dx + i, valid);
+            }
+            stream_lanes(d, stream, masked + i, valid);
+            stream_lanes(d * scale[j], stream, dx + i, valid);
         }
 }
 

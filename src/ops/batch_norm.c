@@ -182,7 +182,6 @@ static limn_status backward_sums(const limn_op_run *r, const backward_args *a)
                              limn_int(c->length),
                              limn_int(c->chunks),
                              limn_int(a->mask),
-                             limn_int(a->stream),
                              a->x,
                              limn_in(a->dy),
                              a->y,
@@ -191,8 +190,9 @@ static limn_status backward_sums(const limn_op_run *r, const backward_args *a)
                              a->mean,
                              a->inverse,
                              limn_out(r->scratch),
+                             limn_int(a->stream),
                              limn_out(a->masked)};
-    const size_t count = sizeof args / sizeof *args - (a->masked == NULL);
+    const size_t count = sizeof args / sizeof *args - (a->masked ? 0 : 2);
     limn_status status =
         limn_launch(r->device, a->masked ? "batch_norm_chunk_sums_masked" : "batch_norm_chunk_sums",
                     a->defines, a->grid, args, count);
@@ -216,8 +216,9 @@ static limn_status backward_masked(const limn_op_run *r, const backward_args *a)
     if (r->grad_in[X])
         return LIMN_LAUNCH(r->device, "batch_norm_backward_masked", a->defines, a->grid,
                            limn_int(c->rows), limn_int(c->channels), limn_int(c->length),
-                           limn_int(c->chunks), limn_int(a->mask), limn_in(a->dy), a->y, a->weight,
-                           a->inverse, limn_out(a->masked), limn_out(r->grad_in[X]->buffer));
+                           limn_int(c->chunks), limn_int(a->mask), limn_int(a->stream),
+                           limn_in(a->dy), a->y, a->weight, a->inverse, limn_out(a->masked),
+                           limn_out(r->grad_in[X]->buffer));
     if (a->mask == MASK_NONE)
         return limn_buffer_copy(a->dy, 0, a->masked, 0, (size_t)count * sizeof(float));
     return LIMN_LAUNCH(r->device, "batch_norm_mask", "", limn_grid_1d((size_t)count),
