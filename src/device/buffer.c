@@ -100,9 +100,9 @@ static cl_mem create_in_pages(limn_device *device, size_t capacity, cl_int *code
 static cl_int allocate(limn_device *device, size_t capacity, limn_buffer *buffer)
 {
     cl_int code = CL_MEM_OBJECT_ALLOCATION_FAILURE;
-    const bool in_pages = device->limits.is_cpu && capacity >= LIMN_LARGE_PAGE;
-    if (capacity <= device->limits.max_allocation &&
-        device->held + capacity <= device->limits.global_memory)
+    const limn_device_limits *limits = &device->limits;
+    const bool in_pages = limits->is_cpu && limits->shares_memory && capacity >= LIMN_LARGE_PAGE;
+    if (capacity <= limits->max_allocation && device->held + capacity <= limits->global_memory)
         buffer->mem = in_pages ? create_in_pages(device, capacity, &code)
                                : device->cl.CreateBuffer(device->context, CL_MEM_READ_WRITE,
                                                          capacity, NULL, &code);

@@ -78,14 +78,17 @@ static void read_limits(const limn_cl_api *cl, cl_device_id id, cl_device_type t
     cl_ulong local = 0;
     cl_device_local_mem_type local_type = CL_LOCAL;
     cl_uint width = 1;
+    cl_bool unified = CL_FALSE;
     size_t items[3] = {1, 1, 1}, group = 1;
     cl->GetDeviceInfo(id, CL_DEVICE_LOCAL_MEM_SIZE, sizeof local, &local, NULL);
     cl->GetDeviceInfo(id, CL_DEVICE_LOCAL_MEM_TYPE, sizeof local_type, &local_type, NULL);
     cl->GetDeviceInfo(id, CL_DEVICE_PREFERRED_VECTOR_WIDTH_FLOAT, sizeof width, &width, NULL);
     cl->GetDeviceInfo(id, CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof group, &group, NULL);
     cl->GetDeviceInfo(id, CL_DEVICE_MAX_WORK_ITEM_SIZES, sizeof items, items, NULL);
+    cl->GetDeviceInfo(id, CL_DEVICE_HOST_UNIFIED_MEMORY, sizeof unified, &unified, NULL);
     *limits = (limn_device_limits){
         .is_cpu = (type & CL_DEVICE_TYPE_CPU) != 0,
+        .shares_memory = unified == CL_TRUE,
         .compute_units = info->compute_units,
         .max_work_group = group,
         .max_work_item = {items[0], items[1], items[2]},

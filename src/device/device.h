@@ -12,7 +12,8 @@
 
 /** What kernels may rely on; all queried, none guessed from a vendor's name. */
 typedef struct limn_device_limits {
-    bool is_cpu; /**< CL_DEVICE_TYPE_CPU: pick CPU-device forms */
+    bool is_cpu;        /**< CL_DEVICE_TYPE_CPU: pick CPU-device forms */
+    bool shares_memory; /**< CL_DEVICE_HOST_UNIFIED_MEMORY: with the host */
     unsigned compute_units;
     size_t max_work_group; /**< work-items in one group; the kernel's own limit may be less */
     size_t max_work_item[3];
@@ -32,8 +33,9 @@ const limn_device_limits *limn_device_get_limits(const limn_device *device);
 typedef struct limn_buffer limn_buffer;
 
 /** `bytes` may be 0.  LIMN_OUT_OF_DEVICE_MEMORY where the device has no more: the pool is emptied
- *  and the request tried once more before that is said.  On CPU devices buffers of 2 MiB and more
- * lie in large pages, where the system has them for those who ask. */
+ *  and the request tried once more before that is said.  On CPU devices that share the host's
+ *  memory, buffers of 2 MiB and more lie in large pages, where the system has them for those who
+ *  ask. */
 limn_status limn_buffer_create(limn_device *device, size_t bytes, limn_buffer **out);
 /** Returns the memory to the pool; sets `*buffer` to NULL; NULL is accepted. */
 void limn_buffer_destroy(limn_buffer **buffer);

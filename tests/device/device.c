@@ -162,6 +162,52 @@ static void large_buffers_come_and_go(void **state)
     assert_int_equal(after, before);
 }
 
+static cl_bool unified;        /* what a driver says of the device's memory */
+static cl_mem_flags asked_for; /* of its last buffer */
+
+static cl_int CL_API_CALL say_unified(cl_device_id id, cl_device_info what, size_t size,
+                                      void *value, size_t *needed)
+{
+    const cl_int code = limn_cl_default_api.GetDeviceInfo(id, what, size, value, needed);
+    if (what == CL_DEVICE_HOST_UNIFIED_MEMORY && value)
+        memcpy(value, &unified, sizeof unified);
+    return code;
+}
+
+static cl_mem CL_API_CALL note_flags(cl_context context, cl_mem_flags flags, size_t size,
+                                     void *host, cl_int *code)
+{
+    asked_for = flags;
+    return limn_cl_default_api.CreateBuffer(context, flags, size, host, code);
+}
+
+/* Only a CPU device that says so uses the host's memory in place. */
+static void memory_is_shared_where_the_device_says_so(void **state)
+{
+    (void)state;
+    limn_cl_api driver = limn_cl_default_api;
+    driver.GetDeviceInfo = say_unified;
+    driver.CreateBuffer = note_flags;
+    for (int shared = 0; shared < 2; shared++) {
+        limn_context *ctx;
+        limn_device *device;
+        limn_buffer *buffer, *small;
+        unified = shared ? CL_TRUE : CL_FALSE;
+        assert_int_equal(limn_context_create(NULL, &ctx), LIMN_OK);
+        limn_context_set_driver(ctx, &driver);
+        assert_int_equal(limn_device_open(ctx, NULL, &device), LIMN_OK);
+        const bool is_cpu = limn_device_get_limits(device)->is_cpu;
+        assert_int_equal(limn_buffer_create(device, 2 * LIMN_LARGE_PAGE, &buffer), LIMN_OK);
+        assert_int_equal((asked_for & CL_MEM_USE_HOST_PTR) != 0, is_cpu && shared);
+        assert_int_equal(limn_buffer_create(device, 1000, &small), LIMN_OK);
+        assert_int_equal(asked_for & CL_MEM_USE_HOST_PTR, 0);
+        limn_buffer_destroy(&small);
+        limn_buffer_destroy(&buffer);
+        limn_device_close(&device);
+        limn_context_destroy(&ctx);
+    }
+}
+
 static void ranges_are_checked(void **state)
 {
     const rig *r = *state;
@@ -310,6 +356,7 @@ int main(void)
         cmocka_unit_test(words_select_devices),
         cmocka_unit_test(buffers_return_to_the_pool),
         cmocka_unit_test(large_buffers_come_and_go),
+        cmocka_unit_test(memory_is_shared_where_the_device_says_so),
         cmocka_unit_test(ranges_are_checked),
         cmocka_unit_test(too_large_is_out_of_memory),
         cmocka_unit_test(a_refused_buffer_says_why),
