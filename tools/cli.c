@@ -4,6 +4,7 @@
 
 #include "utf8.h"
 
+#include "limn/precision.h"
 #include "limn/self_test.h"
 #include "limn/tune.h"
 
@@ -29,6 +30,11 @@ limn_status cli_device_open(cli *c, limn_device **out)
 {
     limn_status status = cli_device_open_unchecked(c, out);
     if (status == LIMN_OK && (status = limn_self_test_once(*out)) != LIMN_OK)
+        limn_device_close(out);
+    if (status == LIMN_OK && c->command->precision &&
+        (status = limn_precision_set(
+             *out, cli_choice(c, "precision") == 1 ? LIMN_PRECISION_FP16 : LIMN_PRECISION_FP32)) !=
+            LIMN_OK)
         limn_device_close(out);
     if (status == LIMN_OK && c->command->model_options)
         limn_tune_set_mode(*out, cli_flag(c, "no-tune") ? LIMN_TUNE_OFF : LIMN_TUNE_AUTO);

@@ -71,6 +71,7 @@ typedef struct limn_command {
     int max_arguments;            /**< -1: any number */
     const limn_option *options;   /**< ends with a zeroed row; NULL for none */
     bool model_options;           /**< adds --arch, --classes, --mean, --std and --no-tune */
+    bool precision;               /**< adds --precision */
     void (*more_help)(FILE *out); /**< prints what comes from tables of the library, or NULL */
     const limn_example *examples; /**< at least two, then a zeroed row */
     limn_status (*run)(cli *c);   /**< fails through the library or cli_fail */
@@ -85,8 +86,8 @@ int cli_main(const limn_command *const *commands, int argc, char **argv);
 
 limn_context *cli_context(cli *c);
 
-/** limn_device_open with --device, the self-test on a device's first use, and, for commands that run
- *  models, the automatic tuner unless --no-tune. */
+/** limn_device_open with --device, the self-test on a device's first use, and, for commands that
+ * run models, the automatic tuner unless --no-tune, and --precision. */
 limn_status cli_device_open(cli *c, limn_device **out);
 /** The same without the self-test. */
 limn_status cli_device_open_unchecked(cli *c, limn_device **out);

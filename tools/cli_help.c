@@ -117,7 +117,7 @@ static void print_option(FILE *out, const limn_option *o)
 
 void cli_print_help(FILE *out, const limn_command *command)
 {
-    const limn_option *tables[4];
+    const limn_option *tables[CLI_TABLES];
     fprintf(out, "limn %s: %s\n\nUsage:\n", command->name, command->summary);
     for (const char *const *line = command->usage; *line; line++) {
         fprintf(out, "  limn %s ", command->name);

@@ -39,8 +39,9 @@ struct cli {
     cli_progress progress;
 };
 
-/** The tables of a command: its own, the model's, the common ones; NULL ends them. */
-void cli_tables(const limn_command *command, const limn_option *tables[4]);
+/** The tables of a command: its own, the model's, --precision, the common ones; NULL ends them. */
+enum { CLI_TABLES = 5 };
+void cli_tables(const limn_command *command, const limn_option *tables[CLI_TABLES]);
 
 /** Reads argv[2...]; errors are left in c->error and c->hint. */
 limn_status cli_parse(cli *c, int argc, char **argv);

@@ -42,6 +42,20 @@ static const limn_option model_options[] = {
     {0},
 };
 
+static const char *const precisions[] = {"fp32", "fp16", NULL};
+
+static const limn_option precision_options[] = {
+    {.name = "Precision", .kind = CLI_GROUP},
+    {.name = "precision",
+     .kind = CLI_CHOICE,
+     .choices = precisions,
+     .fallback = "fp32",
+     .help = "fp16 lets forward convolutions round pixels and filters to half precision (11 bits, "
+             "at most 65504; beyond that results are NaN) where that is faster; sums and gradients "
+             "stay in fp32"},
+    {0},
+};
+
 static const limn_option common_options[] = {
     {.name = "Common", .kind = CLI_GROUP},
     {.name = "device",
@@ -71,13 +85,15 @@ static const limn_option common_options[] = {
     {0},
 };
 
-void cli_tables(const limn_command *command, const limn_option *tables[4])
+void cli_tables(const limn_command *command, const limn_option *tables[CLI_TABLES])
 {
     int n = 0;
     if (command->options)
         tables[n++] = command->options;
     if (command->model_options)
         tables[n++] = model_options;
+    if (command->precision)
+        tables[n++] = precision_options;
     tables[n++] = common_options;
     tables[n] = NULL;
 }
@@ -250,7 +266,7 @@ static limn_status check_complete(cli *c)
 
 limn_status cli_parse(cli *c, int argc, char **argv)
 {
-    const limn_option *tables[4];
+    const limn_option *tables[CLI_TABLES];
     limn_status status = LIMN_OK;
     cli_tables(c->command, tables);
     for (int t = 0; tables[t]; t++)

@@ -219,6 +219,7 @@ const limn_command eval_command = {
              .help = "images at a time; the results do not depend on it"},
             {0}},
     .model_options = true,
+    .precision = true,
     .more_help = more_help,
     .examples =
         (const limn_example[]){

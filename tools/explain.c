@@ -331,6 +331,7 @@ const limn_command explain_command = {
     .max_arguments = -1,
     .options = options,
     .model_options = true,
+    .precision = true,
     .more_help = more_help,
     .examples = examples,
     .run = run,

@@ -227,6 +227,7 @@ const limn_command tune_command = {
             {.name = "list", .kind = CLI_FLAG, .help = "measure nothing, print what is known"},
             {.name = "clear", .kind = CLI_FLAG, .help = "measure nothing, forget what is known"},
             {0}},
+    .precision = true,
     .more_help = model_help,
     .examples =
         (const limn_example[]){

@@ -4,21 +4,37 @@
  *
  * A group is SIDE x SIDE work-items and takes TILE x TILE elements of z.  Work-item (tx, ty) holds
  * EACH x EACH of them: rows product_place(ty, i), columns product_place(tx, j).  Those are runs of
- * four, the runs of neighbours side by side, so that a float4 at a time is read from local memory
- * without bank conflicts.  A row of a tile there is one float4 longer than it need be: writing a
- * tile across its rows then has few. */
+ * four, the runs of neighbours side by side, so that four at a time are read from local memory
+ * without bank conflicts.  A row of a tile there is longer than it need be: writing a tile across
+ * its rows then has few.
+ *
+ * A cell is four neighbours of a row: floats or, where HALF is 1, of two rows, rounded to half:
+ * term m of each in the lower 16 bits, term m + 1 in the upper ones.  Sums are in float either way.
+ */
 #ifndef SIDE
 #define SIDE 16
 #endif
 #ifndef EACH
 #define EACH 4 /* a multiple of 4 */
 #endif
+#ifndef HALF
+#define HALF 0
+#endif
 #define STEP 16
 #define TILE (EACH * SIDE)
 #define GROUP (SIDE * SIDE)
 #define RUNS (EACH / 4)
-#define ROW (TILE / 4)  /* float4 values of a row of a tile */
-#define PITCH (ROW + 1) /* from one row to the next in local memory */
+#define ROW (TILE / 4) /* cells of a row of a tile */
+#if HALF
+#define PACKED 2        /* terms of a cell */
+#define PITCH (ROW + 2) /* cells from one row to the next in local memory */
+typedef uint4 product_cell;
+#else
+#define PACKED 1
+#define PITCH (ROW + 1)
+typedef float4 product_cell;
+#endif
+#define DEPTH (STEP / PACKED) /* rows of a tile */
 
 /* The place in the tile of row or column i of work-item t. */
 int product_place(int t, int i)
@@ -26,8 +42,18 @@ int product_place(int t, int i)
     return 4 * (t + i / 4 * SIDE) + i % 4;
 }
 
-/* Writes terms m to m + 3 of row or column r. */
-void product_put(__local float4 (*tile)[PITCH], int m, int r, float4 terms)
+#if HALF
+/* Writes terms m to m + 3 of row or column r; m is even.  What half cannot hold, beyond 65504,
+ * becomes NaN: an infinity could leave a sum, or the maximum with 0, as a number like any other. */
+void product_put(__local product_cell (*tile)[PITCH], int m, int r, float4 terms)
+{
+    __local half *to = (__local half *)((__local uint *)tile[m / 2] + r);
+    const float4 held = select((float4)(NAN), terms, fabs(terms) <= 65504.0f);
+    vstore_half2_rte(held.xy, 0, to);
+    vstore_half2_rte(held.zw, 4 * PITCH, to);
+}
+#else
+void product_put(__local product_cell (*tile)[PITCH], int m, int r, float4 terms)
 {
     __local float *to = (__local float *)tile[m] + r;
     to[0] = terms.x;
@@ -35,28 +61,49 @@ void product_put(__local float4 (*tile)[PITCH], int m, int r, float4 terms)
     to[8 * PITCH] = terms.z;
     to[12 * PITCH] = terms.w;
 }
+#endif
+
+/* Adds one term of four rows. */
+void product_rows(float4 a, const float4 b[RUNS], float4 (*acc)[RUNS])
+{
+#pragma unroll
+    for (int j = 0; j < RUNS; j++) {
+        acc[0][j] = fma((float4)(a.x), b[j], acc[0][j]);
+        acc[1][j] = fma((float4)(a.y), b[j], acc[1][j]);
+        acc[2][j] = fma((float4)(a.z), b[j], acc[2][j]);
+        acc[3][j] = fma((float4)(a.w), b[j], acc[3][j]);
+    }
+}
 
 /* Adds the STEP terms in local memory; acc[i][j]: row i, columns 4 * j to 4 * j + 3. */
-void product_add(__local float4 (*a)[PITCH], __local float4 (*b)[PITCH], int tx, int ty,
-                 float4 acc[EACH][RUNS])
+void product_add(__local product_cell (*a)[PITCH], __local product_cell (*b)[PITCH], int tx,
+                 int ty, float4 acc[EACH][RUNS])
 {
 #pragma unroll 4
-    for (int m = 0; m < STEP; m++) {
+    for (int m = 0; m < DEPTH; m++) {
+#if HALF
+        float4 first[RUNS], second[RUNS];
+#pragma unroll
+        for (int j = 0; j < RUNS; j++) {
+            const float8 bv = vload_half8(0, (__local const half *)&b[m][tx + j * SIDE]);
+            first[j] = bv.even;
+            second[j] = bv.odd;
+        }
+#pragma unroll
+        for (int i = 0; i < RUNS; i++) {
+            const float8 av = vload_half8(0, (__local const half *)&a[m][ty + i * SIDE]);
+            product_rows(av.even, first, acc + 4 * i);
+            product_rows(av.odd, second, acc + 4 * i);
+        }
+#else
         float4 bv[RUNS];
 #pragma unroll
         for (int j = 0; j < RUNS; j++)
             bv[j] = b[m][tx + j * SIDE];
 #pragma unroll
-        for (int i = 0; i < RUNS; i++) {
-            const float4 av = a[m][ty + i * SIDE];
-#pragma unroll
-            for (int j = 0; j < RUNS; j++) {
-                acc[4 * i][j] = fma((float4)(av.x), bv[j], acc[4 * i][j]);
-                acc[4 * i + 1][j] = fma((float4)(av.y), bv[j], acc[4 * i + 1][j]);
-                acc[4 * i + 2][j] = fma((float4)(av.z), bv[j], acc[4 * i + 2][j]);
-                acc[4 * i + 3][j] = fma((float4)(av.w), bv[j], acc[4 * i + 3][j]);
-            }
-        }
+        for (int i = 0; i < RUNS; i++)
+            product_rows(a[m][ty + i * SIDE], bv, acc + 4 * i);
+#endif
     }
 }
 

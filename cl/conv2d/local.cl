@@ -4,12 +4,12 @@
  *   y[p, k] = bias[k] + sum_m X[p, m] * F[m, k],    m = (tap, d), p an output pixel of one class
  *
  * The formula, the classes, the arguments from N on and the buffers x, u, y (rows 1), norm and
- * residual are those of conv2d/tile.cl; panels of u are TILE wide.
+ * residual are those of conv2d/tile.cl; panels of u are TILE wide, of cells of common/product.h.
  *
  * Launch: global size (ceil(N * QH * QW / TILE) * GROUP, panels), local size (GROUP, 1).  One
  * work-group: TILE pixels x TILE output channels (common/product.h).  Every work-item reaches every
- * barrier.  LOAD values of a pixel are read at a time; where that is 4, depth and x_channels are
- * multiples of 4.
+ * barrier.  LOAD values of a pixel are read at a time; where that is 4, as it is with HALF, depth
+ * and x_channels are multiples of 4.
  */
 #define V 1
 #include "common/epilogue.h"
@@ -31,15 +31,15 @@ conv2d_local(__global const float *restrict x, __global const float *restrict u,
              int h_class, int h_out, int w_mul, int w_first, int w_step, int s_first, int s_step,
              int ns, int w_class, int w_out)
 {
-    __local float4 xs[STEP][PITCH], fs[STEP][PITCH];
+    __local product_cell xs[DEPTH][PITCH], fs[DEPTH][PITCH];
     /* Of each of the STEP terms: the tap's shift, the channel (-1 past the end), the panel's row. */
     __local int term_h[STEP], term_w[STEP], term_d[STEP], term_row[STEP];
     const int lid = get_local_id(0), tx = lid % SIDE, ty = lid / SIDE;
     const int p0 = (int)get_group_id(0) * TILE, panel = get_group_id(1);
     const int pixels = N * QH * QW, terms = nr * ns * depth;
     __global const float *xg = x + panel / blocks * depth;
-    __global const float4 *f = (__global const float4 *)(u + zeros) + panels * ROW +
-                               (size_t)panel * taps * depth * ROW;
+    __global const product_cell *f = (__global const product_cell *)(u + zeros + panels * TILE) +
+                                     (size_t)panel * taps * depth / PACKED * ROW;
 
     /* The pixels that this work-item loads: lid / LOADERS + i * LOADED. */
     int ih[TILE / LOADED], iw[TILE / LOADED], image[TILE / LOADED];
@@ -84,9 +84,10 @@ conv2d_local(__global const float *restrict x, __global const float *restrict u,
             ((__local float *)xs[xm])[r] = inside ? *from : 0.0f;
 #endif
         }
-        for (int e = lid; e < STEP * ROW; e += GROUP) {
-            const int m = e / ROW, k = e % ROW;
-            fs[m][k] = term_d[m] >= 0 ? f[(size_t)term_row[m] * ROW + k] : (float4)(0.0f);
+        for (int e = lid; e < DEPTH * ROW; e += GROUP) {
+            const int m = e / ROW, k = e % ROW, term = m * PACKED;
+            fs[m][k] = term_d[term] >= 0 ? f[(size_t)(term_row[term] / PACKED) * ROW + k]
+                                         : (product_cell)(0);
         }
         barrier(CLK_LOCAL_MEM_FENCE);
         product_add(xs, fs, tx, ty, acc);

@@ -2,11 +2,16 @@
  * explained there), by small work-items side by side.
  *
  * depth counts the channels that the sum runs over, width the output channels of a group; data not
- * 0: for the gradient of the input, where the two change places in w.
+ * 0: for the gradient of the input, where the two change places in w.  HALF 1: the filters are cells
+ * of common/product.h with two terms each; depth is even, data 0.
  *
  * Launch: global size (panels * KB, 1 + depth).  One work-item: all taps of one output channel and
  * one depth; those of row 0 share bias and zeros.
  */
+#ifndef HALF
+#define HALF 0
+#endif
+
 __kernel void conv2d_local_pack(__global const float *restrict w,
                                 __global const float *restrict bias,
                                 __global float *restrict u, int has_bias, int data, int KB,
@@ -23,8 +28,15 @@ __kernel void conv2d_local_pack(__global const float *restrict w,
         return;
     }
     const int filter = data ? (group * depth + d) * width + k : (group * width + k) * depth + d;
-    __global float *to = u + zeros + panels * KB + ((size_t)panel * taps * depth + d) * KB;
-    for (int t = 0; t < taps; t++)
-        to[(size_t)t * depth * KB + column % KB] =
-            k < width ? w[(size_t)filter * taps + t] : 0.0f;
+    __global float *packed = u + zeros + panels * KB;
+    for (int t = 0; t < taps; t++) {
+        const float value = k < width ? w[(size_t)filter * taps + t] : 0.0f;
+        const size_t row = ((size_t)panel * taps + t) * depth + d;
+#if HALF /* beyond its range as product_put */
+        vstore_half_rte(fabs(value) <= 65504.0f ? value : NAN,
+                        (row / 2 * KB + column % KB) * 2 + row % 2, (__global half *)packed);
+#else
+        packed[row * KB + column % KB] = value;
+#endif
+    }
 }

@@ -3,6 +3,8 @@
 #include "base/memory.h"
 #include "nn/model.h"
 
+#include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { DEFAULT_BATCH = 128 };
@@ -72,20 +74,44 @@ static limn_status build(limn_model *m, const limn_dataset *data, const limn_pre
     return status;
 }
 
+/* In half precision a value out of its range made what it takes part in NaN. */
+static limn_status check_range(limn_model *m, const float *row, size_t width, int64_t image)
+{
+    size_t i = 0;
+    while (i < width && isfinite(row[i]))
+        i++;
+    if (i == width)
+        return LIMN_OK;
+    char where[48];
+    snprintf(where, sizeof where, "image %lld", (long long)image);
+    const limn_status status =
+        limn_fail(m->ctx, LIMN_BAD_INPUT, "beyond half precision", where,
+                  "what the model makes of it is not finite: fp16 holds values up to 65504");
+    limn_hint(m->ctx, "take fp32");
+    return status;
+}
+
 /* The first `count` rows of a node, to row `at` of `out`. */
-static limn_status read_rows(network *net, limn_node node, int64_t at, int64_t count, float *out)
+static limn_status read_rows(limn_model *m, network *net, limn_node node, int64_t first, int64_t at,
+                             int64_t count, float *out)
 {
     if (!out)
         return LIMN_OK;
     const limn_tensor *tensor = limn_graph_tensor(net->graph, node);
     const size_t width = (size_t)tensor->desc.dim[1];
-    return limn_buffer_read(tensor->buffer, 0, out + (size_t)at * width,
-                            (size_t)count * width * sizeof(float));
+    float *rows = out + (size_t)at * width;
+    limn_status status =
+        limn_buffer_read(tensor->buffer, 0, rows, (size_t)count * width * sizeof(float));
+    const bool half = limn_device_get_limits(m->device)->half_forms != 0;
+    for (int64_t i = 0; i < count && half && status == LIMN_OK; i++)
+        status = check_range(m, rows + (size_t)i * width, width, first + at + i);
+    return status;
 }
 
-static limn_status run_batch(network *net, const limn_dataset *data,
+static limn_status run_batch(limn_model *m, network *net, const limn_dataset *data,
                              const limn_predict_params *params, int64_t at, int64_t count)
 {
+    const int64_t first = params->first;
     limn_tensor *images = limn_graph_tensor(net->graph, net->images);
     const size_t image = (size_t)(data->height * data->width * data->channels);
     /* Rows past `count` keep what an earlier batch left; each image is independent of the others.
@@ -96,11 +122,11 @@ static limn_status run_batch(network *net, const limn_dataset *data,
     if (status == LIMN_OK)
         status = limn_graph_forward(net->graph);
     if (status == LIMN_OK)
-        status = read_rows(net, net->nodes.logits, at, count, params->logits);
+        status = read_rows(m, net, net->nodes.logits, first, at, count, params->logits);
     if (status == LIMN_OK)
-        status = read_rows(net, net->nodes.features, at, count, params->features);
+        status = read_rows(m, net, net->nodes.features, first, at, count, params->features);
     if (status == LIMN_OK)
-        status = read_rows(net, net->nodes.embedding, at, count, params->embeddings);
+        status = read_rows(m, net, net->nodes.embedding, first, at, count, params->embeddings);
     return status;
 }
 
@@ -117,7 +143,7 @@ static limn_status predict_from(limn_model *m, const limn_dataset *data,
     while (*at < params->count && status == LIMN_OK) {
         const int64_t rest = params->count - *at;
         const int64_t count = rest < batch ? rest : batch;
-        status = run_batch(&net, data, params, *at, count);
+        status = run_batch(m, &net, data, params, *at, count);
         if (status != LIMN_OK)
             break;
         *at += count;

@@ -213,6 +213,11 @@ const limn_device_limits *limn_device_get_limits(const limn_device *device)
     return &device->limits;
 }
 
+void limn_device_allow_half(limn_device *device, unsigned half_forms)
+{
+    device->limits.half_forms = half_forms;
+}
+
 void limn_device_memory(const limn_device *device, uint64_t *held, uint64_t *peak)
 {
     *held = device->held;

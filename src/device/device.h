@@ -22,10 +22,16 @@ typedef struct limn_device_limits {
     uint64_t global_memory, max_allocation;
     unsigned float_width; /**< preferred vector width of float */
     bool fp16, fp64, subgroups;
+    /** Not queried but asked for by limn_precision_set, and checked: bit i allows implementation i
+     * of an op to round to half precision.  0: all is computed in single precision. */
+    unsigned half_forms;
 } limn_device_limits;
 
 limn_context *limn_device_context(const limn_device *device);
 const limn_device_limits *limn_device_get_limits(const limn_device *device);
+
+/** Sets limits->half_forms. */
+void limn_device_allow_half(limn_device *device, unsigned half_forms);
 
 /* ---- buffers ------------------------------------------------------------------------------ */
 

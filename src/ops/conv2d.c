@@ -5,9 +5,14 @@
 
 /* Best first.  The parameter impl names one by its place, from 1. */
 static const conv2d_impl *const implementations[] = {
-    &conv2d_winograd,     &conv2d_tile,       &conv2d_depthwise, &conv2d_depthwise_gpu,
-    &conv2d_winograd_gpu, &conv2d_local_wide, &conv2d_local,     &conv2d_plain};
+    &conv2d_winograd,      &conv2d_tile,         &conv2d_depthwise,
+    &conv2d_depthwise_gpu, &conv2d_winograd_gpu, &conv2d_local_half,
+    &conv2d_local_wide,    &conv2d_local,        &conv2d_plain};
 enum { IMPL_COUNT = sizeof implementations / sizeof implementations[0] };
+
+/* Each factor of each product is off by 2^-11 of itself at most; over a sum that adds up like a
+ * random walk, as the sum itself does.  Twice over, for results of few products or few sums. */
+static const double half_bound = 4 * 0x1p-11;
 
 /* Slices of the gradient of the bias: fixed, so that its sum has one order. */
 enum { BIAS_SLICES = 64 };
@@ -83,6 +88,18 @@ static const char *impl_name(int which)
     return implementations[which]->name;
 }
 
+/* NULL, or why an implementation does not serve a direction of a case. */
+static const char *misfit(const limn_device_limits *limits, int which, const conv2d_shape *s,
+                          conv2d_direction direction)
+{
+    const conv2d_impl *impl = implementations[which];
+    if (impl->half && direction != CONV2D_FORWARD)
+        return "gradients are computed in single precision";
+    if (impl->half && !(limits->half_forms >> which & 1))
+        return "half precision is not asked for, or this form failed its check";
+    return impl->accepts(limits, s, direction);
+}
+
 /* All but the batch: whether an implementation serves a case may depend on each. */
 static void shape_class(const limn_choice_case *c, char *text, size_t size)
 {
@@ -101,7 +118,8 @@ static void shape_class(const limn_choice_case *c, char *text, size_t size)
             used += snprintf(text + used, size - (size_t)used, "x%d", pairs[i].w);
     }
     if ((size_t)used < size)
-        snprintf(text + used, size - (size_t)used, " %dx%d", s.h.in, s.w.in);
+        snprintf(text + used, size - (size_t)used, " %dx%d%s", s.h.in, s.w.in,
+                 limn_device_get_limits(c->device)->half_forms ? " half" : "");
 }
 
 /* The plain form, and on a CPU device those for GPUs: worth a try where nothing before serves. */
@@ -118,14 +136,14 @@ static void refusal(const limn_choice_case *c, int direction, int which, bool fo
     const conv2d_shape s = conv2d_make_shape(c->params, c->in, c->in_count);
     const conv2d_direction d = (conv2d_direction)direction;
     const conv2d_impl *impl = implementations[which];
-    const char *reason = impl->accepts(limits, &s, d);
+    const char *reason = misfit(limits, which, &s, d);
     if (!forced && !reason && (s.cg < impl->worth_channels || s.kg < impl->worth_channels))
         reason = "it does not pay with so few channels";
     if (!forced && !reason && impl->futile)
         reason = impl->futile(&s, d);
     if (!forced && is_last_resort(limits, which))
         for (int i = 0; i < which && !reason; i++)
-            if (!implementations[i]->accepts(limits, &s, d))
+            if (!misfit(limits, i, &s, d))
                 reason = "it is for shapes that nothing else serves here";
     snprintf(why, size, "%s", reason ? reason : "");
 }
@@ -135,7 +153,13 @@ static double bound(const limn_choice_case *c, int direction, int which)
     const conv2d_shape s = conv2d_make_shape(c->params, c->in, c->in_count);
     const double pixels = (double)s.n * s.h.out * s.w.out;
     const double terms[] = {(double)s.cg * s.taps, (double)s.kg * s.taps, pixels};
-    return implementations[which]->growth * limn_op_sum_bound(terms[direction]);
+    const conv2d_impl *impl = implementations[which];
+    return impl->growth * limn_op_sum_bound(terms[direction]) + (impl->half ? half_bound : 0);
+}
+
+static bool is_half(int which)
+{
+    return implementations[which]->half;
 }
 
 static const limn_op_choices choices = {
@@ -145,6 +169,7 @@ static const limn_op_choices choices = {
     .shape = shape_class,
     .refusal = refusal,
     .bound = bound,
+    .half = is_half,
 };
 
 const conv2d_impl *conv2d_chosen(const limn_op_plan *plan, conv2d_direction direction)
@@ -171,10 +196,10 @@ static limn_status check_forced(limn_device *device, const conv2d_params *p, con
     if (p->impl > IMPL_COUNT)
         return limn_fail(ctx, LIMN_BAD_USAGE, "bad parameter", where,
                          "there are %d implementations", (int)IMPL_COUNT);
-    const conv2d_impl *impl = implementations[p->impl - 1];
-    const char *why = impl->accepts(limn_device_get_limits(device), s, direction);
+    const char *why = misfit(limn_device_get_limits(device), (int)p->impl - 1, s, direction);
     return why ? limn_fail(ctx, LIMN_BAD_USAGE, "bad convolution", where,
-                           "implementation %d (%s) declines: %s", (int)p->impl, impl->name, why)
+                           "implementation %d (%s) declines: %s", (int)p->impl,
+                           impl_name((int)p->impl - 1), why)
                : LIMN_OK;
 }
 
@@ -231,10 +256,11 @@ static limn_status plan(limn_device *device, const void *params, const limn_desc
     conv2d_shape s;
     char where[160];
     limn_status status = conv2d_plan_forward(device, params, in, in_count, &s, out);
+    const bool forced = p->impl > 0 && !(status == LIMN_OK && implementations[p->impl - 1]->half);
     for (int d = CONV2D_DATA; d <= CONV2D_FILTER && status == LIMN_OK; d++) {
-        out->choice[d] = p->impl > 0 ? (int)p->impl - 1 : limn_op_choose("conv2d", &choices, &c, d);
+        out->choice[d] = forced ? (int)p->impl - 1 : limn_op_choose("conv2d", &choices, &c, d);
         describe(in, where, sizeof where);
-        if (p->impl > 0)
+        if (forced)
             status = check_forced(device, p, where, &s, (conv2d_direction)d);
     }
     if (status != LIMN_OK)

@@ -76,6 +76,9 @@ typedef struct limn_op_choices {
                     size_t size);
     /** Largest |result - plain form's| over largest |plain form's| on values uniform in [-1, 1). */
     double (*bound)(const limn_choice_case *c, int direction, int which);
+    /** Whether one rounds inputs to half precision; it runs only where limits->half_forms has its
+     *  bit.  NULL: none does. */
+    bool (*half)(int which);
 } limn_op_choices;
 
 /** What serves a direction: what a plan or the tuner says, where that serves the case, else the

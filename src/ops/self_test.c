@@ -88,6 +88,8 @@ limn_status limn_self_test(limn_device *device, limn_self_test_fn seen, void *us
         .task = "checking the device", .unit = "ops", .total = (double)limn_op_count};
     char *failed = NULL;
     limn_status status = LIMN_OK;
+    const unsigned half_forms = limn_device_get_limits(device)->half_forms;
+    limn_device_allow_half(device, 0); /* limn_precision_set checks those */
     for (size_t i = 0; i < limn_op_count && status == LIMN_OK; i++) {
         limn_self_test_row row;
         if ((status = test_op(device, limn_op_table[i], &row)) != LIMN_OK)
@@ -108,6 +110,7 @@ limn_status limn_self_test(limn_device *device, limn_self_test_fn seen, void *us
         if (status == LIMN_OK)
             status = limn_report(ctx, &report);
     }
+    limn_device_allow_half(device, half_forms);
     if (status == LIMN_OK && failed) {
         status = limn_fail(ctx, LIMN_NO_DEVICE, "the device computes wrong", info->name,
                            "driver %s of %s: %s", info->driver, info->platform, failed);

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { MAX_WAYS = 8, DEFAULT_BATCH = 64, CHECKED_IMAGES = 5, ROUNDS = 9, AUTO_ROUNDS = 5 };
+enum { MAX_WAYS = 16, DEFAULT_BATCH = 64, CHECKED_IMAGES = 5, ROUNDS = 9, AUTO_ROUNDS = 5 };
 static const double auto_seconds = 6;      /* on one device, in all */
 static const double sample_seconds = 5e-3; /* of one sample at least */
 static const double margin = 0.95;         /* of the default's time, to replace it */

@@ -1,5 +1,6 @@
 #include "harness.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,13 +14,15 @@
     {                                                                                              \
         params, 3, {LIMN_F4(n, h, w, c), LIMN_F4(k, cg, r, s), LIMN_F1(k)}, false                  \
     }
-/* The same for every implementation of any shape: 2 tile, 7 local, 8 plain. */
+/* The same for every implementation of any shape: 2 tile, 8 local, 9 plain. */
 #define EVERY(conv, params, ...)                                                                   \
-    conv("impl=2 " params, __VA_ARGS__), conv("impl=7 " params, __VA_ARGS__),                      \
-        conv("impl=8 " params, __VA_ARGS__)
+    conv("impl=2 " params, __VA_ARGS__), conv("impl=8 " params, __VA_ARGS__),                      \
+        conv("impl=9 " params, __VA_ARGS__)
 /* For both of Winograd: 1 on CPU devices, 5 on GPUs. */
 #define WINOGRAD(conv, params, ...)                                                                \
     conv("impl=1 " params, __VA_ARGS__), conv("impl=5 " params, __VA_ARGS__)
+/* For forms in half precision: 6. */
+#define IN_HALF(conv, params, ...) conv("impl=6 " params, __VA_ARGS__)
 /* For both of depthwise: 3 on CPU devices, 4 on GPUs. */
 #define DEPTHWISE(conv, params, ...)                                                               \
     conv("impl=3 " params, __VA_ARGS__), conv("impl=4 " params, __VA_ARGS__)
@@ -29,8 +32,9 @@ static const limn_op_case cases[] = {
     CONV_BIAS("impl=1 pad=1", 1, 4, 4, 161, 16, 161, 3, 3),
     CONV_BIAS("impl=5 pad=1", 1, 3, 4, 16, 16, 16, 3, 3),
     CONV_BIAS("impl=1 stride=2 pad=1", 1, 7, 4, 16, 16, 16, 3, 3),
-    CONV("impl=6 groups=2 pad=1", 1, 3, 4, 16, 16, 8, 3, 2),
-    CONV("impl=7 groups=2 pad=1", 1, 3, 3, 16, 18, 8, 3, 2),
+    CONV("impl=7 groups=2 pad=1", 1, 3, 4, 16, 16, 8, 3, 2),
+    CONV("impl=8 groups=2 pad=1", 1, 3, 3, 16, 18, 8, 3, 2),
+    IN_HALF(CONV_BIAS, "groups=2 pad=1", 1, 3, 4, 16, 16, 8, 3, 2),
     /* chosen by the device */
     CONV_BIAS("pad=1", 2, 8, 8, 16, 16, 16, 3, 3),
     CONV("groups=12 pad=1", 2, 5, 5, 12, 12, 1, 3, 3), /* depthwise */
@@ -125,14 +129,25 @@ static const limn_op_case cases[] = {
     EVERY(CONV, "groups=2 pad=2", 2, 25, 24, 40, 66, 20, 2, 2),
     EVERY(CONV, "stride=4 pad=1", 2, 3, 6, 16, 40, 16, 5, 1), /* taps that meet no pixel */
     /* tiles of local memory with four values read at a time: all that multiples of 4 allow */
-    CONV_BIAS("impl=6 pad=1", 2, 5, 4, 4, 64, 4, 3, 3),
-    CONV("impl=6 pad=1", 1, 9, 8, 20, 68, 20, 3, 3),
-    CONV("impl=6 stride=2", 2, 7, 6, 32, 48, 32, 1, 1),
-    CONV("impl=6 dilation=2 stride=2 pad=1", 2, 8, 9, 16, 16, 16, 3, 3),
-    CONV("impl=6 dilation=4 stride=6 pad=3", 1, 13, 12, 8, 16, 8, 3, 3),
-    CONV_BIAS("impl=6 groups=3 pad=2", 2, 25, 24, 36, 60, 12, 2, 2),
-    CONV("impl=6", 2, 33, 20, 20, 132, 20, 1, 1),
-    CONV("impl=6 groups=2 stride=2 pad=1", 2, 4, 4, 16, 24, 8, 3, 3),
+    CONV_BIAS("impl=7 pad=1", 2, 5, 4, 4, 64, 4, 3, 3),
+    CONV("impl=7 pad=1", 1, 9, 8, 20, 68, 20, 3, 3),
+    CONV("impl=7 stride=2", 2, 7, 6, 32, 48, 32, 1, 1),
+    CONV("impl=7 dilation=2 stride=2 pad=1", 2, 8, 9, 16, 16, 16, 3, 3),
+    CONV("impl=7 dilation=4 stride=6 pad=3", 1, 13, 12, 8, 16, 8, 3, 3),
+    CONV_BIAS("impl=7 groups=3 pad=2", 2, 25, 24, 36, 60, 12, 2, 2),
+    CONV("impl=7", 2, 33, 20, 20, 132, 20, 1, 1),
+    CONV("impl=7 groups=2 stride=2 pad=1", 2, 4, 4, 16, 24, 8, 3, 3),
+    /* halves: full and ragged tiles of pixels and channels, terms that are no whole step */
+    IN_HALF(CONV_BIAS, "pad=1", 2, 5, 4, 4, 64, 4, 3, 3),
+    IN_HALF(CONV, "pad=1", 1, 9, 8, 20, 67, 20, 3, 3),
+    IN_HALF(CONV, "stride=2", 2, 7, 6, 32, 48, 32, 1, 1),
+    IN_HALF(CONV, "stride=2 stride_w=1 pad=0 pad_w=2 dilation=1 dilation_w=3", 2, 6, 9, 8, 17, 8, 2,
+            3),
+    IN_HALF(CONV, "stride=2 pad=3", 1, 13, 12, 4, 20, 4, 7, 7),
+    IN_HALF(CONV_BIAS, "groups=3 pad=2", 2, 25, 24, 36, 60, 12, 2, 2),
+    IN_HALF(CONV, "", 2, 33, 20, 20, 132, 20, 1, 1),
+    IN_HALF(CONV, "pad=1", 1, 3, 5, 64, 5, 64, 3, 3),
+    IN_HALF(CONV, "", 1, 2, 2, 4, 1, 4, 1, 1),
     /* depthwise: ragged channels, more than a work-item's run, several slices, any step */
     DEPTHWISE(CONV_BIAS, "groups=19 pad=1", 3, 30, 9, 19, 19, 1, 3, 3),
     DEPTHWISE(CONV, "groups=32 stride=2 pad=1", 2, 9, 8, 32, 32, 1, 3, 3),
@@ -173,8 +188,9 @@ static int plans(limn_device *device)
         {"impl=3 groups=6", LIMN_BAD_USAGE, {LIMN_F4(1, 9, 9, 6), LIMN_F4(6, 1, 9, 9)}, 2},
         {"impl=4 groups=6", LIMN_BAD_USAGE, {LIMN_F4(1, 5, 5, 6), LIMN_F4(12, 1, 3, 3)}, 2},
         {"impl=5", LIMN_BAD_USAGE, {LIMN_F4(1, 8, 8, 32), LIMN_F4(32, 32, 3, 2)}, 2},
-        {"impl=6", LIMN_BAD_USAGE, {LIMN_F4(1, 5, 5, 6), LIMN_F4(8, 6, 3, 3)}, 2},
+        {"impl=7", LIMN_BAD_USAGE, {LIMN_F4(1, 5, 5, 6), LIMN_F4(8, 6, 3, 3)}, 2},
         {"impl=4 groups=6", LIMN_BAD_USAGE, {LIMN_F4(1, 9, 9, 6), LIMN_F4(6, 1, 9, 9)}, 2},
+        {"impl=6", LIMN_BAD_USAGE, {LIMN_F4(1, 5, 5, 8), LIMN_F4(8, 8, 3, 3)}, 2}, /* not allowed */
         {"", LIMN_OUT_OF_DEVICE_MEMORY, {LIMN_F4(3, 30000, 30000, 1), LIMN_F4(1, 1, 3, 3)}, 2},
     };
     const limn_op *op = limn_op_find("conv2d");
@@ -232,6 +248,54 @@ static int batches_agree(limn_device *device)
     return wrong;
 }
 
+/* A 1x1 filter over four pixels of four channels; y [4]. */
+static bool one_by_one(limn_device *device, const char *params, const float *pixels,
+                       const float *filter, float *y)
+{
+    const limn_desc desc[3] = {LIMN_F4(1, 1, 4, 4), LIMN_F4(1, 4, 1, 1), LIMN_F4(1, 1, 4, 1)};
+    limn_tensor *t[3] = {NULL};
+    bool good = true;
+    for (int i = 0; i < 3 && good; i++)
+        good = limn_tensor_create(device, &desc[i], &t[i]) == LIMN_OK;
+    good = good && limn_tensor_write(t[0], pixels) == LIMN_OK &&
+           limn_tensor_write(t[1], filter) == LIMN_OK &&
+           limn_op_call(device, "conv2d", t, 2, &t[2], 1, "%s", params) == LIMN_OK &&
+           limn_tensor_read(t[2], y) == LIMN_OK;
+    for (int i = 0; i < 3; i++)
+        limn_tensor_destroy(&t[i]);
+    return good;
+}
+
+/* What half precision rounds, how, and what it cannot hold. */
+static int half_answers(limn_device *device, const char *params)
+{
+    /* 2049 lies between 2048 and 2050, the even one is taken; 2^-25 falls to 0, 3 * 2^-25 rises to
+     * 2^-23; 65504 is the largest, 65505 is none. */
+    static const float pixels[16] = {2049,     1,        0, 0, 65504, -65504, 3,     0,
+                                     0x1p-25f, 0x3p-25f, 0, 0, 1,     0,      65505, 1};
+    static const float ones[4] = {1, 1, 1, 1}, large[4] = {1, -70000, 1, 1};
+    static const float expected[4] = {2049, 3, 0x1p-23f, NAN};
+    float y[4];
+    int wrong = !one_by_one(device, params, pixels, ones, y);
+    for (int i = 0; i < 4 && !wrong; i++)
+        if (isnan(expected[i]) ? !isnan(y[i]) : y[i] != expected[i]) {
+            printf("  %s, pixel %d: %.9g\n", params, i, (double)y[i]);
+            wrong++;
+        }
+    if (!wrong && one_by_one(device, params, pixels, large, y) && isnan(y[0]) && isnan(y[2]))
+        return 0;
+    printf("  %s: range of the filters\n", params);
+    return wrong + 1;
+}
+
+static int halves(limn_device *device)
+{
+    limn_device_allow_half(device, ~0u);
+    const int wrong = half_answers(device, "impl=6");
+    limn_device_allow_half(device, 0);
+    return wrong;
+}
+
 /* Two known answers: sums that can be seen by eye. */
 static int known_answers(limn_device *device)
 {
@@ -250,17 +314,17 @@ static int known_answers(limn_device *device)
     const double *const with_filter[2] = {image, up};
     const limn_desc in_up[2] = {LIMN_F4(1, 3, 3, 1), LIMN_F4(1, 1, 3, 3)};
     wrong += limn_expect(device, "conv2d", "pad=1", 2, in_up, with_filter, shifted, 0);
-    return wrong + batches_agree(device) + plans(device);
+    return wrong + batches_agree(device) + halves(device) + plans(device);
 }
 
 /* Winograd's sums are of transformed values, whose coefficients grow to 1.3 * 2.8 * 2.8 in the
  * input and the output: about three roundings more in a row on either side, seen as 1.5 to 3 times
- * the error of plain sums. */
+ * the error of plain sums.  Halves are off by 2^-11 of themselves, two of them by 1e-3; over a sum
+ * a third of that is seen. */
 static double growth(const limn_op_case *c)
 {
-    const bool winograd =
-        strncmp(c->params, "impl=1", 6) == 0 || strncmp(c->params, "impl=5", 6) == 0;
-    return winograd ? 4 : 1;
+    const int form = limn_op_case_form(c);
+    return form == 6 ? 500 : form == 1 || form == 5 ? 4 : 1;
 }
 
 const limn_op_test limn_test_conv2d = {
@@ -271,9 +335,10 @@ const limn_op_test limn_test_conv2d = {
               "rounding each, errors partly cancel",
     LIMN_CASES(cases),
     .simulated = 3,
-    .slow_forms = "567",
+    .slow_forms = LIMN_FORM(5) | LIMN_FORM(6) | LIMN_FORM(7) | LIMN_FORM(8),
+    .half_forms = LIMN_FORM(6),
     .names_forms = true,
-    .cpu_forms = "123",
+    .cpu_forms = LIMN_FORM(1) | LIMN_FORM(2) | LIMN_FORM(3),
     .growth = growth,
     .known_answers = known_answers,
 };

@@ -31,22 +31,28 @@ typedef struct limn_op_test {
     const limn_op_case *cases;
     size_t case_count;
     size_t simulated; /**< so many first cases are for a simulator too, whatever their size */
-    /** Digits of impl= that a simulator takes long for: it gets smaller cases of them.  NULL: none.
-     */
-    const char *slow_forms;
+    /** Forms, as LIMN_FORM of the number in impl=, that a simulator takes long for: it gets smaller
+     *  cases of them. */
+    unsigned slow_forms;
     bool names_forms; /**< the cases name their forms, also those for GPUs */
     /** Sets of inputs, bit i for input i, whose gradients are asked for alone, after all at once;
      *  0 ends them. */
     unsigned asked[4];
-    /** Digits of impl= that only CPU devices run: such cases are left out where the forms for GPUs
-     *  are tested.  NULL: none. */
-    const char *cpu_forms;
+    /** Forms that only CPU devices run: their cases are left out where those for GPUs are tested.
+     */
+    unsigned cpu_forms;
+    /** Forms in half precision: it is allowed for their cases. */
+    unsigned half_forms;
     /** Known answers from elsewhere; prints what is wrong and returns how many failed. NULL: none.
      */
     int (*known_answers)(limn_device *device);
 } limn_op_test;
 
 #define LIMN_CASES(array) .cases = array, .case_count = sizeof(array) / sizeof *(array)
+
+#define LIMN_FORM(number) (1u << (number))
+/** The number after "impl=" where a case's parameters begin with that, else 0. */
+int limn_op_case_form(const limn_op_case *c);
 
 /** Shapes as one writes them. */
 #define LIMN_F1(a)                                                                                 \

@@ -168,12 +168,17 @@ bool limn_test_simulated(void)
     return getenv("LIMN_TEST_SIMULATOR") != NULL;
 }
 
-/* Whether a case names one of these forms; NULL: no form. */
-static bool names_one_of(const limn_op_case *c, const char *digits)
+int limn_op_case_form(const limn_op_case *c)
 {
     static const char key[] = "impl=";
-    return digits && strncmp(c->params, key, strlen(key)) == 0 &&
-           strchr(digits, c->params[strlen(key)]);
+    const size_t length = strlen(key);
+    return strncmp(c->params, key, length) == 0 ? (int)strtol(c->params + length, NULL, 10) : 0;
+}
+
+static bool names_one_of(const limn_op_case *c, unsigned forms)
+{
+    const int form = limn_op_case_form(c);
+    return form && (forms >> form & 1);
 }
 
 /* A simulator interprets: it gets the small cases. */
@@ -212,7 +217,9 @@ static void run_cases(limn_context *ctx, limn_device *device, const limn_op_test
             puts(text);
             continue;
         }
+        limn_device_allow_half(device, names_one_of(&test->cases[i], test->half_forms) ? ~0u : 0);
         const bool good = run_case(ctx, device, test, &test->cases[i], seed);
+        limn_device_allow_half(device, 0);
         if (!good)
             printf("FAILED: '%s' (seed %llu)\n", text, (unsigned long long)seed);
         count_one(good, sum);

@@ -201,11 +201,11 @@ static json_t *document(const explain_job *j, int done)
 {
     const limn_model_info *model = limn_model_describe(j->model);
     json_t *names = json_array(), *methods = json_object();
-    json_t *root =
-        json_pack("{ss so sI so ss ss}", "limn", limn_version(), "device",
-                  cli_json_text(limn_device_describe(j->device)->name), "seed",
-                  (json_int_t)cli_int(j->c, "seed"), "model", cli_json_text(cli_argument(j->c, 0)),
-                  "model_digest", model->digest, "arch", model->arch);
+    json_t *root = json_pack("{ss so ss sI so ss ss}", "limn", limn_version(), "device",
+                             cli_json_text(limn_device_describe(j->device)->name), "precision",
+                             cli_text(j->c, "precision"), "seed", (json_int_t)cli_int(j->c, "seed"),
+                             "model", cli_json_text(cli_argument(j->c, 0)), "model_digest",
+                             model->digest, "arch", model->arch);
     add_data(root, "data", j->data);
     if (j->pictures) {
         json_t *files = json_array();

@@ -68,6 +68,14 @@ size_t conv2d_packed_floats(const conv2d_shape *s, conv2d_direction direction, i
     return (size_t)zeros_of(s, direction) + panels * (size_t)kb * rows;
 }
 
+size_t conv2d_packed_half_bytes(const conv2d_shape *s, int kb)
+{
+    const size_t filters = (size_t)s->groups * (size_t)blocks_of(s, CONV2D_FORWARD, kb) *
+                           (size_t)kb * (size_t)s->taps * (size_t)s->cg;
+    return sizeof(float) * conv2d_packed_floats(s, CONV2D_FORWARD, kb) -
+           (sizeof(float) - sizeof(uint16_t)) * filters;
+}
+
 limn_status conv2d_pack(const conv2d_call *call, conv2d_direction direction, int nv)
 {
     const conv2d_shape *s = call->shape;
@@ -87,7 +95,8 @@ limn_status conv2d_pack(const conv2d_call *call, conv2d_direction direction, int
                        limn_int(blocks), limn_int(s->kg), limn_int(s->cg), limn_int(s->taps));
 }
 
-limn_status conv2d_local_pack(const conv2d_call *call, conv2d_direction direction, int kb)
+limn_status conv2d_local_pack(const conv2d_call *call, conv2d_direction direction, int kb,
+                              bool half)
 {
     const conv2d_shape *s = call->shape;
     const bool data = direction == CONV2D_DATA;
@@ -95,8 +104,8 @@ limn_status conv2d_local_pack(const conv2d_call *call, conv2d_direction directio
     const int depth = depth_of(s, direction);
     const limn_grid grid = {{(size_t)panels * (size_t)kb, 1 + (size_t)depth, 1},
                             {(size_t)kb, 1, 1}};
-    return LIMN_LAUNCH(call->device, "conv2d_local_pack", "", grid, limn_in(call->w),
-                       limn_in(call->bias ? call->bias : call->w),
+    return LIMN_LAUNCH(call->device, "conv2d_local_pack", half ? "-DHALF=1" : "", grid,
+                       limn_in(call->w), limn_in(call->bias ? call->bias : call->w),
                        limn_out(data ? call->scratch : call->prepared),
                        limn_int(call->bias != NULL), limn_int(data), limn_int(kb),
                        limn_int(zeros_of(s, direction)), limn_int(panels), limn_int(blocks),

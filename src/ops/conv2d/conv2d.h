@@ -64,7 +64,7 @@ typedef struct conv2d_call {
     conv2d_epilogue epilogue;
 } conv2d_call;
 
-/** One way to compute all three directions. */
+/** One way to compute all three directions, or with `half` the first. */
 typedef struct conv2d_impl {
     const char *name;
     /** NULL, or why it declines: part of a sentence such as "fewer than 8 filters in a group". */
@@ -82,6 +82,9 @@ typedef struct conv2d_impl {
     int worth_channels; /**< with fewer, in or out of a group, it is not worth a try unasked */
     /** NULL, or why it is not worth a try unasked otherwise; itself NULL: it always is. */
     const char *(*futile)(const conv2d_shape *shape, conv2d_direction direction);
+    /** CONV2D_FORWARD only, and only where limits->half_forms allows it: x and the filters are
+     * rounded to half precision before they are multiplied. */
+    bool half;
 } conv2d_impl;
 
 extern const conv2d_impl conv2d_plain;         /**< any shape, one work-item an element */
@@ -90,6 +93,7 @@ extern const conv2d_impl conv2d_tile;          /**< CPU devices: register tiles 
 extern const conv2d_impl conv2d_depthwise;     /**< CPU devices: every channel a group */
 extern const conv2d_impl conv2d_depthwise_gpu; /**< GPUs: every channel a group */
 extern const conv2d_impl conv2d_winograd_gpu;  /**< GPUs: 3x3 filters of stride 1 */
+extern const conv2d_impl conv2d_local_half;    /**< GPUs: tiles of halves in local memory */
 extern const conv2d_impl conv2d_local;         /**< GPUs: tiles in local memory */
 extern const conv2d_impl conv2d_local_wide;    /**< the same with more registers */
 
@@ -126,11 +130,15 @@ conv2d_class conv2d_class_make(const conv2d_axis *axis, conv2d_direction directi
 
 /** Floats of zeros, bias and panels that conv2d/pack.cl writes with panels of `kb` channels. */
 size_t conv2d_packed_floats(const conv2d_shape *shape, conv2d_direction direction, int kb);
+/** Bytes for CONV2D_FORWARD where the panels hold halves. */
+size_t conv2d_packed_half_bytes(const conv2d_shape *shape, int kb);
 /** Rearranges the filters (and the bias) into call->prepared (CONV2D_FORWARD) or call->scratch
  *  (CONV2D_DATA); kb = 16 * nv. */
 limn_status conv2d_pack(const conv2d_call *call, conv2d_direction direction, int nv);
-/** The same for conv2d_local, panels of kb channels; cl/conv2d/local_pack.cl. */
-limn_status conv2d_local_pack(const conv2d_call *call, conv2d_direction direction, int kb);
+/** The same for conv2d_local, panels of kb channels; `half`: in half precision, CONV2D_FORWARD
+ *  only; cl/conv2d/local_pack.cl. */
+limn_status conv2d_local_pack(const conv2d_call *call, conv2d_direction direction, int kb,
+                              bool half);
 
 /** Whether the gradient of the input had better take blocks of pixels for one pixel, as
  *  conv2d_pack_merged in conv2d/pack.cl says: then `merged` is a CONV2D_FORWARD of stride 1 from dy

@@ -11,22 +11,29 @@ enum {
     MAX_PART_BYTES = 64 * 1024 * 1024
 };
 
+/* What a row of the table of implementations stands for. */
+typedef struct local_kind {
+    int each;  /* 4: few registers; 8: half the reads of local memory, in whole vectors only */
+    bool half; /* pixels and filters in half precision; CONV2D_FORWARD only */
+} local_kind;
+
 /* A group has side x side work-items, each of which holds each x each elements of the result. */
 typedef struct local_form {
     int side, each, tile;
+    bool half;
 } local_form;
 
 /* The larger group that the device can run, or one of side 0. */
-static local_form form_for(const limn_device_limits *limits, int each)
+static local_form form_for(const limn_device_limits *limits, local_kind kind)
 {
-    for (int side = each == 8 ? 8 : 16; side >= 8; side /= 2) {
+    for (int side = kind.each == 8 ? 8 : 16; side >= 8; side /= 2) {
         const size_t group = (size_t)side * (size_t)side;
-        const uint64_t local = sizeof(float) * STEP * (2 * (uint64_t)(each * side + 4) + 4);
+        const uint64_t local = sizeof(float) * STEP * (2 * (uint64_t)(kind.each * side + 4) + 4);
         if (group <= limits->max_work_group && group <= limits->max_work_item[0] &&
             local <= limits->local_memory)
-            return (local_form){side, each, each * side};
+            return (local_form){side, kind.each, kind.each * side, kind.half};
     }
-    return (local_form){0, each, 0};
+    return (local_form){0, kind.each, 0, kind.half};
 }
 
 static size_t tiles(int count, const local_form *f)
@@ -44,8 +51,8 @@ static bool in_fours(const conv2d_shape *s, conv2d_direction direction)
 static void define(const local_form *f, const conv2d_shape *s, conv2d_direction direction,
                    char *text, size_t size)
 {
-    snprintf(text, size, "-DSIDE=%d -DEACH=%d -DLOAD=%d", f->side, f->each,
-             in_fours(s, direction) ? 4 : 1);
+    snprintf(text, size, "-DSIDE=%d -DEACH=%d -DLOAD=%d%s", f->side, f->each,
+             in_fours(s, direction) ? 4 : 1, f->half ? " -DHALF=1" : "");
 }
 
 static size_t columns_of(const conv2d_shape *s)
@@ -79,21 +86,23 @@ static size_t slice_count(const limn_device_limits *limits, const conv2d_shape *
     return (size_t)((pixels - 1) / per + 1);
 }
 
-static size_t prepared(const limn_device_limits *limits, const conv2d_shape *s, int each)
+static size_t prepared(const limn_device_limits *limits, const conv2d_shape *s, local_kind kind)
 {
-    return sizeof(float) * conv2d_packed_floats(s, CONV2D_FORWARD, form_for(limits, each).tile);
+    const int kb = form_for(limits, kind).tile;
+    return kind.half ? conv2d_packed_half_bytes(s, kb)
+                     : sizeof(float) * conv2d_packed_floats(s, CONV2D_FORWARD, kb);
 }
 
-static limn_status prepare(const conv2d_call *call, int each)
+static limn_status prepare(const conv2d_call *call, local_kind kind)
 {
-    const local_form f = form_for(limn_device_get_limits(call->device), each);
-    return conv2d_local_pack(call, CONV2D_FORWARD, f.tile);
+    const local_form f = form_for(limn_device_get_limits(call->device), kind);
+    return conv2d_local_pack(call, CONV2D_FORWARD, f.tile, f.half);
 }
 
 static size_t scratch(const limn_device_limits *limits, const conv2d_shape *s,
-                      conv2d_direction direction, int each)
+                      conv2d_direction direction, local_kind kind)
 {
-    const local_form f = form_for(limits, each);
+    const local_form f = form_for(limits, kind);
     if (direction == CONV2D_FILTER)
         return sizeof(float) * slice_count(limits, s, &f) * (size_t)s->groups * (size_t)s->kg *
                columns_of(s);
@@ -102,11 +111,14 @@ static size_t scratch(const limn_device_limits *limits, const conv2d_shape *s,
 }
 
 static const char *refusal(const limn_device_limits *limits, const conv2d_shape *s,
-                           conv2d_direction direction, int each)
+                           conv2d_direction direction, local_kind kind)
 {
-    if (form_for(limits, each).side == 0)
-        return each == 8 ? "the device runs no group of 64 work-items with 9 KiB of local memory"
-                         : "the device runs no group of 64 work-items with 5 KiB of local memory";
+    if (kind.each == 8 && !in_fours(s, direction))
+        return "the channels are not a multiple of 4";
+    if (form_for(limits, kind).side == 0)
+        return kind.each == 8
+                   ? "the device runs no group of 64 work-items with 9 KiB of local memory"
+                   : "the device runs no group of 64 work-items with 5 KiB of local memory";
     if (direction == CONV2D_DATA && (int64_t)s->h.stride * s->w.stride > MAX_CLASSES)
         return "the strides make more than 256 classes of pixels";
     if (s->groups > 1 && (direction == CONV2D_DATA ? s->cg : s->kg) < 8)
@@ -127,7 +139,7 @@ static limn_status run_classes(const conv2d_call *call, conv2d_direction directi
     define(f, s, direction, defines, sizeof defines);
     const limn_buffer *packed = direction == CONV2D_DATA ? call->scratch : call->prepared;
     limn_status status =
-        direction == CONV2D_DATA ? conv2d_local_pack(call, direction, kb) : LIMN_OK;
+        direction == CONV2D_DATA ? conv2d_local_pack(call, direction, kb, false) : LIMN_OK;
     if (status != LIMN_OK)
         return status;
     const int h_count = conv2d_class_count(&s->h, direction);
@@ -177,41 +189,42 @@ static limn_status run_filter(const conv2d_call *call, const local_form *f)
                        limn_int((int64_t)k_count), limn_int(s->cg), limn_int(s->taps));
 }
 
-static limn_status run(const conv2d_call *call, conv2d_direction direction, int each)
+static limn_status run(const conv2d_call *call, conv2d_direction direction, local_kind kind)
 {
-    const local_form f = form_for(limn_device_get_limits(call->device), each);
+    const local_form f = form_for(limn_device_get_limits(call->device), kind);
     return direction == CONV2D_FILTER ? run_filter(call, &f) : run_classes(call, direction, &f);
 }
 
-/* ---- 4 x 4 elements a work-item: few registers ------------------------------------------------
- */
+/* ---- rows of the table ---------------------------------------------------------------------- */
 
-static size_t local_prepared(const limn_device_limits *limits, const conv2d_shape *s)
-{
-    return prepared(limits, s, 4);
-}
+/* The functions of a row: those above for its kind. */
+#define LOCAL_FUNCTIONS(name, ...)                                                                 \
+    static size_t name##_prepared(const limn_device_limits *limits, const conv2d_shape *s)         \
+    {                                                                                              \
+        return prepared(limits, s, (local_kind)__VA_ARGS__);                                       \
+    }                                                                                              \
+    static limn_status name##_prepare(const conv2d_call *call)                                     \
+    {                                                                                              \
+        return prepare(call, (local_kind)__VA_ARGS__);                                             \
+    }                                                                                              \
+    static size_t name##_scratch(const limn_device_limits *limits, const conv2d_shape *s,          \
+                                 conv2d_direction direction)                                       \
+    {                                                                                              \
+        return scratch(limits, s, direction, (local_kind)__VA_ARGS__);                             \
+    }                                                                                              \
+    static const char *name##_accepts(const limn_device_limits *limits, const conv2d_shape *s,     \
+                                      conv2d_direction direction)                                  \
+    {                                                                                              \
+        return refusal(limits, s, direction, (local_kind)__VA_ARGS__);                             \
+    }                                                                                              \
+    static limn_status name##_run(const conv2d_call *call, conv2d_direction direction)             \
+    {                                                                                              \
+        return run(call, direction, (local_kind)__VA_ARGS__);                                      \
+    }
 
-static limn_status local_prepare(const conv2d_call *call)
-{
-    return prepare(call, 4);
-}
-
-static size_t local_scratch(const limn_device_limits *limits, const conv2d_shape *s,
-                            conv2d_direction direction)
-{
-    return scratch(limits, s, direction, 4);
-}
-
-static const char *local_accepts(const limn_device_limits *limits, const conv2d_shape *s,
-                                 conv2d_direction direction)
-{
-    return refusal(limits, s, direction, 4);
-}
-
-static limn_status local_run(const conv2d_call *call, conv2d_direction direction)
-{
-    return run(call, direction, 4);
-}
+LOCAL_FUNCTIONS(local, {4, false})
+LOCAL_FUNCTIONS(wide, {8, false})
+LOCAL_FUNCTIONS(half, {8, true})
 
 const conv2d_impl conv2d_local = {.name = "local",
                                   .accepts = local_accepts,
@@ -222,37 +235,6 @@ const conv2d_impl conv2d_local = {.name = "local",
                                   .prepare = local_prepare,
                                   .for_gpus = true};
 
-/* ---- 8 x 8 elements: half the reads of local memory, where whole vectors are there to be read --
- */
-
-static size_t wide_prepared(const limn_device_limits *limits, const conv2d_shape *s)
-{
-    return prepared(limits, s, 8);
-}
-
-static limn_status wide_prepare(const conv2d_call *call)
-{
-    return prepare(call, 8);
-}
-
-static size_t wide_scratch(const limn_device_limits *limits, const conv2d_shape *s,
-                           conv2d_direction direction)
-{
-    return scratch(limits, s, direction, 8);
-}
-
-static const char *wide_accepts(const limn_device_limits *limits, const conv2d_shape *s,
-                                conv2d_direction direction)
-{
-    return in_fours(s, direction) ? refusal(limits, s, direction, 8)
-                                  : "the channels are not a multiple of 4";
-}
-
-static limn_status wide_run(const conv2d_call *call, conv2d_direction direction)
-{
-    return run(call, direction, 8);
-}
-
 const conv2d_impl conv2d_local_wide = {.name = "local-wide",
                                        .accepts = wide_accepts,
                                        .scratch = wide_scratch,
@@ -262,3 +244,14 @@ const conv2d_impl conv2d_local_wide = {.name = "local-wide",
                                        .prepare = wide_prepare,
                                        .for_gpus = true,
                                        .worth_channels = 32};
+
+const conv2d_impl conv2d_local_half = {.name = "local-half",
+                                       .accepts = half_accepts,
+                                       .scratch = half_scratch,
+                                       .run = half_run,
+                                       .growth = 1,
+                                       .prepared = half_prepared,
+                                       .prepare = half_prepare,
+                                       .for_gpus = true,
+                                       .worth_channels = 32,
+                                       .half = true};

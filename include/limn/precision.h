@@ -1,0 +1,40 @@
+/* limn/precision.h: convolutions in half precision, where a user allows it.
+ *
+ * LIMN_PRECISION_FP16 lets the forward pass of a convolution round its input and its filters to
+ * half precision (IEEE 754 binary16: 11 significant bits) before they are multiplied.  Products and
+ * their sum stay in single precision, so do bias, normalisation, everything in between, and all
+ * gradients: those of a loss soon are below what half can hold.
+ *
+ *   error     each factor is off by at most 2^-11 (0.05 %) of itself, by 2^-25 where it is below
+ *             2^-14 in magnitude
+ *   range     65504 at most; what lies beyond becomes NaN, and so does every value that it takes
+ *             part in, down to the logits: never an infinity that could vanish in a maximum with 0
+ *
+ * It is a permission.  Which layers make use of it is the tuner's choice (limn/tune.h), which
+ * measures forms in half precision beside the others, or the default's; on a CPU device no form in
+ * half precision is worth a try, and all stays as it was.
+ */
+#ifndef LIMN_PRECISION_H
+#define LIMN_PRECISION_H
+
+#include "limn/device.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum limn_precision {
+    LIMN_PRECISION_FP32, /**< a fresh device's */
+    LIMN_PRECISION_FP16
+} limn_precision;
+
+/** For models loaded on the device from now on; those that exist keep what they have.  FP16 first
+ *  runs every form in half precision on a small case against the scalar reference: one that does
+ *  not build or differs by more than its bound is left out, and a warning says so.  LIMN_NO_DEVICE
+ *  where none is left.  A note is logged where none is worth a try on this kind of device. */
+LIMN_API limn_status limn_precision_set(limn_device *device, limn_precision precision);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
