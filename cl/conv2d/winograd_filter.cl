@@ -19,6 +19,7 @@
 #include "common/lanes.h"
 #include "common/soon.h"
 #include "common/stream.h"
+#include "common/transpose.h"
 #include "common/winograd_tiles.h"
 
 #ifndef MC
@@ -126,35 +127,33 @@ __kernel void conv2d_winograd_unpack(__global const float *restrict work,
     if (c0 >= C || block >= blocks)
         return;
     __global const float *sum = work + ((size_t)sums_at + (size_t)block * depth + c0) * 16;
-    float f[16][16 * 9]; /* [filter][channel][tap], as dw has them */
+    float16 f[16 * 9]; /* [channel][tap], filters in the lanes */
     for (int c = 0; c < 16; c++) {
         float16 columns[6][3];
 #pragma unroll
         for (int j = 0; j < 6; j++) {
             float16 d[6];
 #pragma unroll
-            for (int i = 0; i < 6; i++)
-                d[i] = vload16((size_t)(6 * i + j) * sums_plane + c, sum);
+            for (int i = 0; i < 6; i++) {
+                const size_t at = (size_t)(6 * i + j) * sums_plane + c;
+                d[i] = vload16(at, sum);
+                limn_soon(sum + (at + 6) * 16);
+            }
             winograd_taps(d, columns[j]);
         }
 #pragma unroll
         for (int i = 0; i < 3; i++) {
-            float16 d[6], o[3];
+            float16 d[6];
 #pragma unroll
             for (int j = 0; j < 6; j++)
                 d[j] = columns[j][i];
-            winograd_taps(d, o);
-#pragma unroll
-            for (int j = 0; j < 3; j++) {
-                float lane[16];
-                vstore16(o[j], 0, lane);
-                for (int l = 0; l < 16; l++)
-                    f[l][9 * c + 3 * i + j] = lane[l];
-            }
+            winograd_taps(d, f + 9 * c + 3 * i);
         }
     }
-    const int count = 9 * min(16, C - c0);
-    for (int l = 0; l < 16 && block * 16 + l < K; l++)
-        for (int i = 0; i < count; i++)
-            dw[((size_t)(block * 16 + l) * C + c0) * 9 + i] = f[l][i];
+    for (int j = 0; j < 9; j++) {
+        limn_transpose16(f + 16 * j);
+        for (int l = 0; l < 16 && block * 16 + l < K; l++)
+            store_lanes(f[16 * j + l], dw + ((size_t)(block * 16 + l) * C + c0) * 9 + 16 * j,
+                        9 * (C - c0) - 16 * j);
+    }
 }

@@ -32,31 +32,34 @@ __kernel void conv2d_winograd_pack(__global const float *restrict w,
     if (block == 0)
         for (int l = 0; l < 16; l++)
             u[zeros * 16 + k0 + l] = has_bias && k0 + l < width ? bias[k0 + l] : 0.0f;
-    float16 f[16 * 9]; /* [row][tap], output channels in the lanes */
-    if (!turned) {
-        for (int j = 0; j < 9; j++) {
-            float16 part[16];
-            for (int l = 0; l < 16; l++)
-                part[l] = k0 + l < width
-                              ? load_lanes(w + ((size_t)(k0 + l) * rows + row0) * 9 + 16 * j,
-                                           9 * (rows - row0) - 16 * j)
-                              : (float16)(0.0f);
+    /* 16 filters in the lanes, the rest of what lies side by side in w: [of 16][tap] */
+    const int filter0 = turned ? row0 : k0, filters = turned ? rows : width;
+    const int inner0 = turned ? k0 : row0, inner = turned ? width : rows;
+    float16 f[16 * 9], part[16];
+    for (int j = 0; j < 9; j++) {
+        for (int l = 0; l < 16; l++)
+            part[l] = filter0 + l < filters
+                          ? load_lanes(w + ((size_t)(filter0 + l) * inner + inner0) * 9 + 16 * j,
+                                       9 * (inner - inner0) - 16 * j)
+                          : (float16)(0.0f);
+        limn_transpose16(part);
+        for (int i = 0; i < 16; i++)
+            f[16 * j + i] = part[i];
+    }
+    if (turned) /* lanes and rows change places */
+        for (int t = 0; t < 5; t++) {
+            float16 other[16];
+            for (int l = 0; l < 16; l++) {
+                part[l] = f[9 * l + t];
+                other[l] = f[9 * l + 8 - t];
+            }
             limn_transpose16(part);
-            for (int i = 0; i < 16; i++)
-                f[16 * j + i] = part[i];
-        }
-    } else {
-        for (int row = 0; row < 16; row++) {
-            __global const float *from = w + ((size_t)(row0 + row) * width + k0) * 9;
-            const int given = row0 + row < rows ? width - k0 : 0;
-            for (int t = 0; t < 9; t++) {
-                float part[16];
-                for (int l = 0; l < 16; l++)
-                    part[l] = l < given ? from[9 * l + 8 - t] : 0.0f;
-                f[9 * row + t] = vload16(0, part);
+            limn_transpose16(other);
+            for (int row = 0; row < 16; row++) {
+                f[9 * row + t] = other[row];
+                f[9 * row + 8 - t] = part[row];
             }
         }
-    }
     __global float *to = u + (zeros + vectors + (size_t)vector * depth + row0) * 16;
     for (int row = 0; row < 16; row++) {
         float16 columns[3][6];
