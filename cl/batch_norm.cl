@@ -8,10 +8,10 @@
  * in part [chunks][2][C] and added in the order of the chunks, so results repeat bit by bit.
  *
  * Kernels with global size (ceil(C / (NB V)), chunks): a work-item owns NB V channels of a chunk; a
- * chunk's lines stay in the cache while it is read twice.  What a first kernel has read, a second
- * one reads from the last chunk to the first: the end is still in the caches.  With `stream` y, dx
- * and the masked dy are written around them.  Kernels named _finish: global size (ceil(C / V)), one
- * work-item owns V channels.
+ * chunk's lines stay in the cache while it is read twice, and those of the next come meanwhile.
+ * What a first kernel has read, a second one reads from the last chunk to the first: the end is
+ * still in the caches.  With `stream` y, dx and the masked dy are written around them.  Kernels
+ * named _finish: global size (ceil(C / V)), one work-item owns V channels.
  */
 #include "common/soon.h"
 #include "common/stream.h"
@@ -27,7 +27,20 @@
 #define LEFT(at) (C - (at))
 #endif
 /* Rows that are asked for before their turn: by themselves caches foresee short runs only. */
-#define AHEAD ((size_t)16 * C)
+#define AHEAD 16
+
+/* Floats from a work-item's first row to that of the next on the same core, as CPU devices go
+ * through them: beside it, or `step` chunks on. */
+long next_item(int c, int L, int C, int step)
+{
+    return c + NB * V < C ? NB * V : (long)step * L * C - c;
+}
+
+/* Floats from row r to the one that is read AHEAD rows later, by the next work-item at the end. */
+long row_ahead(int r, int rows, int C, long next)
+{
+    return (long)AHEAD * C + (r + AHEAD < rows ? 0 : next - (long)rows * C);
+}
 
 /* part[g][0] = mean of chunk g, part[g][1] = sum of squared deviations from it. */
 __kernel void batch_norm_chunk_moments(int R, int C, int L, int chunks,
@@ -39,6 +52,7 @@ __kernel void batch_norm_chunk_moments(int R, int C, int L, int chunks,
         return;
     const int rows = min(L, R - g * L);
     const size_t first = (size_t)g * L * C + c;
+    const long next = next_item(c, L, C, 1), ahead = (long)AHEAD * C;
     lanes even[NB], odd[NB], mean[NB];
 #pragma unroll
     for (int j = 0; j < NB; j++)
@@ -47,8 +61,8 @@ __kernel void batch_norm_chunk_moments(int R, int C, int L, int chunks,
 #pragma unroll
         for (int j = 0; j < NB; j++) {
             const size_t i = first + (size_t)r * C + j * V;
-            limn_soon(x + i + AHEAD);
-            limn_soon(x + i + AHEAD + C);
+            limn_soon(x + i + ahead);
+            limn_soon(x + i + ahead + C);
             even[j] += load_lanes(x + i, LEFT(c + j * V));
             if (r + 1 < rows)
                 odd[j] += load_lanes(x + i + C, LEFT(c + j * V));
@@ -62,6 +76,8 @@ __kernel void batch_norm_chunk_moments(int R, int C, int L, int chunks,
 #pragma unroll
         for (int j = 0; j < NB; j++) {
             const size_t i = first + (size_t)r * C + j * V;
+            limn_soon(x + i + next);
+            limn_soon(x + i + next + C);
             const lanes d = load_lanes(x + i, LEFT(c + j * V)) - mean[j];
             even[j] = fma(d, d, even[j]);
             if (r + 1 < rows) {
@@ -137,6 +153,7 @@ batch_norm_forward(int R, int C, int L, int chunks, int has_residual, int relu, 
     if (c >= C || g < 0)
         return;
     const int rows = min(L, R - g * L);
+    const long next = next_item(c, L, C, -1);
     const size_t first = (size_t)g * L * C + c;
     lanes m[NB], b[NB], scale[NB];
 #pragma unroll
@@ -146,21 +163,23 @@ batch_norm_forward(int R, int C, int L, int chunks, int has_residual, int relu, 
         b[j] = load_lanes(bias + at, valid);
         scale[j] = load_lanes(inverse + at, valid) * load_lanes(weight + at, valid);
     }
-    for (int r = 0; r < rows; r++)
+    for (int r = 0; r < rows; r++) {
+        const long ahead = row_ahead(r, rows, C, next);
 #pragma unroll
         for (int j = 0; j < NB; j++) {
             const size_t i = first + (size_t)r * C + j * V;
             const int valid = LEFT(c + j * V);
-            limn_soon(x + i + AHEAD);
+            limn_soon(x + i + ahead);
             lanes v = fma(load_lanes(x + i, valid) - m[j], scale[j], b[j]);
             if (has_residual) {
-                limn_soon(residual + i + AHEAD);
+                limn_soon(residual + i + ahead);
                 v += load_lanes(residual + i, valid);
             }
             if (relu)
                 v = choose_lanes(v < 0.0f, 0.0f, v);
             stream_lanes(v, stream, y + i, valid);
         }
+    }
 }
 
 /* What the backward kernels take for dy: where y is a maximum with 0, dy counts only where y > 0.
@@ -178,6 +197,7 @@ void batch_norm_sums_to(int R, int C, int L, int chunks, int mask, __global cons
     if (c >= C || g >= chunks)
         return;
     const int rows = min(L, R - g * L);
+    const long next = next_item(c, L, C, 1);
     const size_t first = (size_t)g * L * C + c;
     lanes m[NB], b[NB], scale[NB], s[NB], t[NB];
 #pragma unroll
@@ -188,17 +208,18 @@ void batch_norm_sums_to(int R, int C, int L, int chunks, int mask, __global cons
         scale[j] = load_lanes(inverse + at, valid) * load_lanes(weight + at, valid);
         s[j] = t[j] = 0.0f;
     }
-    for (int r = 0; r < rows; r++)
+    for (int r = 0; r < rows; r++) {
+        const long ahead = row_ahead(r, rows, C, next);
 #pragma unroll
         for (int j = 0; j < NB; j++) {
             const size_t i = first + (size_t)r * C + j * V;
             const int valid = LEFT(c + j * V);
-            limn_soon(x + i + AHEAD);
-            limn_soon(dy + i + AHEAD);
+            limn_soon(x + i + ahead);
+            limn_soon(dy + i + ahead);
             const lanes from_mean = load_lanes(x + i, valid) - m[j];
             lanes d = load_lanes(dy + i, valid);
             if (mask == 1) {
-                limn_soon(y + i + AHEAD);
+                limn_soon(y + i + ahead);
                 d = choose_lanes(load_lanes(y + i, valid) > 0.0f, d, 0.0f);
             }
             if (mask == 2)
@@ -208,6 +229,7 @@ void batch_norm_sums_to(int R, int C, int L, int chunks, int mask, __global cons
             if (masked)
                 stream_lanes(d, stream, masked + i, valid);
         }
+    }
     __global float *to = part + (size_t)g * 2 * C + c;
 #pragma unroll
     for (int j = 0; j < NB; j++) {
@@ -271,6 +293,7 @@ batch_norm_backward(int R, int C, int L, int chunks, int train, int mask, int st
     if (c >= C || g < 0)
         return;
     const int rows = min(L, R - g * L);
+    const long next = next_item(c, L, C, -1);
     const size_t first = (size_t)g * L * C + c;
     __global const float *sums = part + (size_t)chunks * 2 * C;
     lanes m[NB], b[NB], scale[NB], mean_dy[NB], slope[NB];
@@ -287,17 +310,18 @@ batch_norm_backward(int R, int C, int L, int chunks, int train, int mask, int st
             slope[j] = load_lanes(sums + C + at, valid) / (float)R * inv;
         }
     }
-    for (int r = 0; r < rows; r++)
+    for (int r = 0; r < rows; r++) {
+        const long ahead = row_ahead(r, rows, C, next);
 #pragma unroll
         for (int j = 0; j < NB; j++) {
             const size_t i = first + (size_t)r * C + j * V;
             const int valid = LEFT(c + j * V);
             lanes from_mean = 0.0f;
             if (train || mask == 2) {
-                limn_soon(x + i + AHEAD);
+                limn_soon(x + i + ahead);
                 from_mean = load_lanes(x + i, valid) - m[j];
             }
-            limn_soon(dy + i + AHEAD);
+            limn_soon(dy + i + ahead);
             lanes d = load_lanes(dy + i, valid);
             if (mask == 1)
                 d = choose_lanes(load_lanes(y + i, valid) > 0.0f, d, 0.0f);
@@ -307,6 +331,7 @@ batch_norm_backward(int R, int C, int L, int chunks, int train, int mask, int st
                 d = fma(-from_mean, slope[j], d - mean_dy[j]);
             stream_lanes(d * scale[j], stream, dx + i, valid);
         }
+    }
 }
 
 /* Running statistics and a residual: dx = weight * inverse * masked dy, masked = masked dy.  x is
@@ -323,26 +348,29 @@ __kernel void batch_norm_backward_masked(int R, int C, int L, int chunks, int ma
     if (c >= C || g >= chunks)
         return;
     const int rows = min(L, R - g * L);
+    const long next = next_item(c, L, C, 1);
     const size_t first = (size_t)g * L * C + c;
     lanes scale[NB];
 #pragma unroll
     for (int j = 0; j < NB; j++)
         scale[j] = load_lanes(inverse + c + j * V, LEFT(c + j * V)) *
                    load_lanes(weight + c + j * V, LEFT(c + j * V));
-    for (int r = 0; r < rows; r++)
+    for (int r = 0; r < rows; r++) {
+        const long ahead = row_ahead(r, rows, C, next);
 #pragma unroll
         for (int j = 0; j < NB; j++) {
             const size_t i = first + (size_t)r * C + j * V;
             const int valid = LEFT(c + j * V);
-            limn_soon(dy + i + AHEAD);
+            limn_soon(dy + i + ahead);
             lanes d = load_lanes(dy + i, valid);
             if (mask) {
-                limn_soon(y + i + AHEAD);
+                limn_soon(y + i + ahead);
                 d = choose_lanes(load_lanes(y + i, valid) > 0.0f, d, 0.0f);
             }
             stream_lanes(d, stream, masked + i, valid);
             stream_lanes(d * scale[j], stream, dx + i, valid);
         }
+    }
 }
 
 /* masked = masked dy, where the gradient of the residual is all that is asked for. */
