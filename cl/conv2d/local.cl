@@ -15,6 +15,32 @@
 #include "common/epilogue.h"
 #include "common/product.h"
 
+#ifndef MATRIX
+#define MATRIX 0 /* 0: no matrix units; else as common/matrix.h says, and HALF is 1 */
+#endif
+#if MATRIX
+#include "common/matrix.h"
+#else
+/* The same by common/product.h. */
+#define HELD_ROWS EACH
+#define HELD_RUNS RUNS
+#define EXCHANGE 1
+int held_row(int lid, int i)
+{
+    return product_place(lid / SIDE, i);
+}
+
+int held_column(int lid, int j)
+{
+    return product_place(lid % SIDE, 4 * j);
+}
+
+void held_add(__local product_cell (*a)[PITCH], __local product_cell (*b)[PITCH], int lid,
+              float4 acc[HELD_ROWS][HELD_RUNS], __local uint *exchange)
+{
+    product_add(a, b, lid % SIDE, lid / SIDE, acc);
+}
+#endif
 #ifndef LOAD
 #define LOAD 1 /* 1 or 4 */
 #endif
@@ -34,7 +60,8 @@ conv2d_local(__global const float *restrict x, __global const float *restrict u,
     __local product_cell xs[DEPTH][PITCH], fs[DEPTH][PITCH];
     /* Of each of the STEP terms: the tap's shift, the channel (-1 past the end), the panel's row. */
     __local int term_h[STEP], term_w[STEP], term_d[STEP], term_row[STEP];
-    const int lid = get_local_id(0), tx = lid % SIDE, ty = lid / SIDE;
+    __local uint exchange[EXCHANGE];
+    const int lid = get_local_id(0);
     const int p0 = (int)get_group_id(0) * TILE, panel = get_group_id(1);
     const int pixels = N * QH * QW, terms = nr * ns * depth;
     __global const float *xg = x + panel / blocks * depth;
@@ -50,12 +77,12 @@ conv2d_local(__global const float *restrict x, __global const float *restrict u,
         iw[i] = q % QW * w_mul + w_first;
         image[i] = p / (QH * QW) * IH * IW;
     }
-    float4 acc[EACH][RUNS];
+    float4 acc[HELD_ROWS][HELD_RUNS];
 #pragma unroll
-    for (int i = 0; i < EACH; i++)
+    for (int i = 0; i < HELD_ROWS; i++)
 #pragma unroll
-        for (int j = 0; j < RUNS; j++)
-            acc[i][j] = vload4(tx + j * SIDE, u + zeros + panel * TILE);
+        for (int j = 0; j < HELD_RUNS; j++)
+            acc[i][j] = vload4(0, u + zeros + panel * TILE + held_column(lid, j));
     int d = lid, a = 0, b = 0; /* this work-item's term, where lid < STEP */
     for (int m0 = 0; m0 < terms; m0 += STEP) {
         if (lid < STEP) {
@@ -90,15 +117,15 @@ conv2d_local(__global const float *restrict x, __global const float *restrict u,
                                          : (product_cell)(0);
         }
         barrier(CLK_LOCAL_MEM_FENCE);
-        product_add(xs, fs, tx, ty, acc);
+        held_add(xs, fs, lid, acc, exchange);
     }
-    for (int i = 0; i < EACH; i++) {
-        const int p = p0 + product_place(ty, i), q = p % (QH * QW);
+    for (int i = 0; i < HELD_ROWS; i++) {
+        const int p = p0 + held_row(lid, i), q = p % (QH * QW);
         const size_t pixel =
             ((size_t)(p / (QH * QW)) * OH + h_class + h_out * (q / QW)) * OW + w_class +
             w_out * (q % QW);
-        for (int j = 0; j < RUNS && p < pixels; j++) {
-            const int k = panel % blocks * TILE + product_place(tx, 4 * j);
+        for (int j = 0; j < HELD_RUNS && p < pixels; j++) {
+            const int k = panel % blocks * TILE + held_column(lid, j);
             const int k_first = panel / blocks * width + k, valid = min(4, width - k);
             const size_t to = pixel * y_channels + k_first;
             float lane[4] = {acc[i][j].x, acc[i][j].y, acc[i][j].z, acc[i][j].w};

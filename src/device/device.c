@@ -218,6 +218,11 @@ void limn_device_allow_half(limn_device *device, unsigned half_forms)
     device->limits.half_forms = half_forms;
 }
 
+void limn_device_set_matrix_units(limn_device *device, limn_matrix_units units)
+{
+    device->limits.matrix_units = units;
+}
+
 void limn_device_memory(const limn_device *device, uint64_t *held, uint64_t *peak)
 {
     *held = device->held;

@@ -10,6 +10,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/** Units that multiply small matrices of halves at once; the values are MATRIX's in
+ *  cl/common/matrix.h. */
+typedef enum limn_matrix_units {
+    LIMN_MATRIX_NONE = 0,
+    LIMN_MATRIX_PTX = 2 /**< NVIDIA's */
+} limn_matrix_units;
+
 /** What kernels may rely on; all queried, none guessed from a vendor's name. */
 typedef struct limn_device_limits {
     bool is_cpu;        /**< CL_DEVICE_TYPE_CPU: pick CPU-device forms */
@@ -25,6 +32,8 @@ typedef struct limn_device_limits {
     /** Not queried but asked for by limn_precision_set, and checked: bit i allows implementation i
      * of an op to round to half precision.  0: all is computed in single precision. */
     unsigned half_forms;
+    limn_matrix_units
+        matrix_units; /**< NONE until half precision is asked for and they are found */
 } limn_device_limits;
 
 limn_context *limn_device_context(const limn_device *device);
@@ -32,6 +41,8 @@ const limn_device_limits *limn_device_get_limits(const limn_device *device);
 
 /** Sets limits->half_forms. */
 void limn_device_allow_half(limn_device *device, unsigned half_forms);
+/** Sets limits->matrix_units. */
+void limn_device_set_matrix_units(limn_device *device, limn_matrix_units units);
 
 /* ---- buffers ------------------------------------------------------------------------------ */
 

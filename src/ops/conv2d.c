@@ -5,9 +5,9 @@
 
 /* Best first.  The parameter impl names one by its place, from 1. */
 static const conv2d_impl *const implementations[] = {
-    &conv2d_winograd,      &conv2d_tile,         &conv2d_depthwise,
-    &conv2d_depthwise_gpu, &conv2d_winograd_gpu, &conv2d_local_half,
-    &conv2d_local_wide,    &conv2d_local,        &conv2d_plain};
+    &conv2d_winograd,     &conv2d_tile,         &conv2d_depthwise,  &conv2d_depthwise_gpu,
+    &conv2d_local_matrix, &conv2d_winograd_gpu, &conv2d_local_half, &conv2d_local_wide,
+    &conv2d_local,        &conv2d_plain};
 enum { IMPL_COUNT = sizeof implementations / sizeof implementations[0] };
 
 /* Each factor of each product is off by 2^-11 of itself at most; over a sum that adds up like a
@@ -137,6 +137,8 @@ static void refusal(const limn_choice_case *c, int direction, int which, bool fo
     const conv2d_direction d = (conv2d_direction)direction;
     const conv2d_impl *impl = implementations[which];
     const char *reason = misfit(limits, which, &s, d);
+    if (!forced && !reason && impl->for_matrix_units && limits->matrix_units == LIMN_MATRIX_NONE)
+        reason = "the device has no matrix units that are known here";
     if (!forced && !reason && (s.cg < impl->worth_channels || s.kg < impl->worth_channels))
         reason = "it does not pay with so few channels";
     if (!forced && !reason && impl->futile)

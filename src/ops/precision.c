@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "ops/check.h"
+#include "ops/conv2d/conv2d.h"
 
 #include <stdio.h>
 
@@ -67,6 +68,8 @@ limn_status limn_precision_set(limn_device *device, limn_precision precision)
     limn_device_allow_half(device, precision == LIMN_PRECISION_FP16 ? ~0u : 0);
     if (precision == LIMN_PRECISION_FP32)
         return LIMN_OK;
+    if (status == LIMN_OK)
+        status = conv2d_matrix_find(device);
     for (size_t i = 0; i < limn_op_count && status == LIMN_OK; i++)
         if (limn_op_table[i]->choices && limn_op_table[i]->choices->half)
             status = check_op(device, limn_op_table[i], &passed);

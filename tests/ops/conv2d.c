@@ -1,4 +1,5 @@
 #include "harness.h"
+#include "ops/conv2d/conv2d.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -14,15 +15,16 @@
     {                                                                                              \
         params, 3, {LIMN_F4(n, h, w, c), LIMN_F4(k, cg, r, s), LIMN_F1(k)}, false                  \
     }
-/* The same for every implementation of any shape: 2 tile, 8 local, 9 plain. */
+/* The same for every implementation of any shape: 2 tile, 9 local, 10 plain. */
 #define EVERY(conv, params, ...)                                                                   \
-    conv("impl=2 " params, __VA_ARGS__), conv("impl=8 " params, __VA_ARGS__),                      \
-        conv("impl=9 " params, __VA_ARGS__)
-/* For both of Winograd: 1 on CPU devices, 5 on GPUs. */
+    conv("impl=2 " params, __VA_ARGS__), conv("impl=9 " params, __VA_ARGS__),                      \
+        conv("impl=10 " params, __VA_ARGS__)
+/* For both of Winograd: 1 on CPU devices, 6 on GPUs. */
 #define WINOGRAD(conv, params, ...)                                                                \
-    conv("impl=1 " params, __VA_ARGS__), conv("impl=5 " params, __VA_ARGS__)
-/* For forms in half precision: 6. */
-#define IN_HALF(conv, params, ...) conv("impl=6 " params, __VA_ARGS__)
+    conv("impl=1 " params, __VA_ARGS__), conv("impl=6 " params, __VA_ARGS__)
+/* For both in half precision: 5 with matrix units, 7 without. */
+#define IN_HALF(conv, params, ...)                                                                 \
+    conv("impl=5 " params, __VA_ARGS__), conv("impl=7 " params, __VA_ARGS__)
 /* For both of depthwise: 3 on CPU devices, 4 on GPUs. */
 #define DEPTHWISE(conv, params, ...)                                                               \
     conv("impl=3 " params, __VA_ARGS__), conv("impl=4 " params, __VA_ARGS__)
@@ -30,10 +32,10 @@
 static const limn_op_case cases[] = {
     /* for a simulator: what no smaller case reaches */
     CONV_BIAS("impl=1 pad=1", 1, 4, 4, 161, 16, 161, 3, 3),
-    CONV_BIAS("impl=5 pad=1", 1, 3, 4, 16, 16, 16, 3, 3),
+    CONV_BIAS("impl=6 pad=1", 1, 3, 4, 16, 16, 16, 3, 3),
     CONV_BIAS("impl=1 stride=2 pad=1", 1, 7, 4, 16, 16, 16, 3, 3),
-    CONV("impl=7 groups=2 pad=1", 1, 3, 4, 16, 16, 8, 3, 2),
-    CONV("impl=8 groups=2 pad=1", 1, 3, 3, 16, 18, 8, 3, 2),
+    CONV("impl=8 groups=2 pad=1", 1, 3, 4, 16, 16, 8, 3, 2),
+    CONV("impl=9 groups=2 pad=1", 1, 3, 3, 16, 18, 8, 3, 2),
     IN_HALF(CONV_BIAS, "groups=2 pad=1", 1, 3, 4, 16, 16, 8, 3, 2),
     /* chosen by the device */
     CONV_BIAS("pad=1", 2, 8, 8, 16, 16, 16, 3, 3),
@@ -120,8 +122,8 @@ static const limn_op_case cases[] = {
     CONV("impl=1 stride=2 pad=1", 4, 7, 13, 160, 144, 160, 3, 3),
     CONV("impl=1 stride=2 pad=4 pad_w=1", 3, 7, 7, 16, 16, 16, 3, 3),
     /* several launches over tiles, the last one short, and several slices of their sums */
-    CONV_BIAS("impl=5 pad=1", 3, 33, 30, 16, 20, 16, 3, 3),
-    CONV("impl=5", 3, 62, 64, 17, 16, 17, 3, 3),
+    CONV_BIAS("impl=6 pad=1", 3, 33, 30, 16, 20, 16, 3, 3),
+    CONV("impl=6", 3, 62, 64, 17, 16, 17, 3, 3),
     /* several slices, chunks, runs of tiles and runs of blocks of the gradient of the filters */
     EVERY(CONV, "", 2, 33, 20, 18, 20, 18, 1, 1),
     EVERY(CONV, "pad=1 stride=2", 3, 40, 39, 17, 70, 17, 3, 3),
@@ -129,14 +131,14 @@ static const limn_op_case cases[] = {
     EVERY(CONV, "groups=2 pad=2", 2, 25, 24, 40, 66, 20, 2, 2),
     EVERY(CONV, "stride=4 pad=1", 2, 3, 6, 16, 40, 16, 5, 1), /* taps that meet no pixel */
     /* tiles of local memory with four values read at a time: all that multiples of 4 allow */
-    CONV_BIAS("impl=7 pad=1", 2, 5, 4, 4, 64, 4, 3, 3),
-    CONV("impl=7 pad=1", 1, 9, 8, 20, 68, 20, 3, 3),
-    CONV("impl=7 stride=2", 2, 7, 6, 32, 48, 32, 1, 1),
-    CONV("impl=7 dilation=2 stride=2 pad=1", 2, 8, 9, 16, 16, 16, 3, 3),
-    CONV("impl=7 dilation=4 stride=6 pad=3", 1, 13, 12, 8, 16, 8, 3, 3),
-    CONV_BIAS("impl=7 groups=3 pad=2", 2, 25, 24, 36, 60, 12, 2, 2),
-    CONV("impl=7", 2, 33, 20, 20, 132, 20, 1, 1),
-    CONV("impl=7 groups=2 stride=2 pad=1", 2, 4, 4, 16, 24, 8, 3, 3),
+    CONV_BIAS("impl=8 pad=1", 2, 5, 4, 4, 64, 4, 3, 3),
+    CONV("impl=8 pad=1", 1, 9, 8, 20, 68, 20, 3, 3),
+    CONV("impl=8 stride=2", 2, 7, 6, 32, 48, 32, 1, 1),
+    CONV("impl=8 dilation=2 stride=2 pad=1", 2, 8, 9, 16, 16, 16, 3, 3),
+    CONV("impl=8 dilation=4 stride=6 pad=3", 1, 13, 12, 8, 16, 8, 3, 3),
+    CONV_BIAS("impl=8 groups=3 pad=2", 2, 25, 24, 36, 60, 12, 2, 2),
+    CONV("impl=8", 2, 33, 20, 20, 132, 20, 1, 1),
+    CONV("impl=8 groups=2 stride=2 pad=1", 2, 4, 4, 16, 24, 8, 3, 3),
     /* halves: full and ragged tiles of pixels and channels, terms that are no whole step */
     IN_HALF(CONV_BIAS, "pad=1", 2, 5, 4, 4, 64, 4, 3, 3),
     IN_HALF(CONV, "pad=1", 1, 9, 8, 20, 67, 20, 3, 3),
@@ -187,10 +189,10 @@ static int plans(limn_device *device)
         {"impl=3 groups=6", LIMN_BAD_USAGE, {LIMN_F4(1, 5, 5, 6), LIMN_F4(12, 1, 3, 3)}, 2},
         {"impl=3 groups=6", LIMN_BAD_USAGE, {LIMN_F4(1, 9, 9, 6), LIMN_F4(6, 1, 9, 9)}, 2},
         {"impl=4 groups=6", LIMN_BAD_USAGE, {LIMN_F4(1, 5, 5, 6), LIMN_F4(12, 1, 3, 3)}, 2},
-        {"impl=5", LIMN_BAD_USAGE, {LIMN_F4(1, 8, 8, 32), LIMN_F4(32, 32, 3, 2)}, 2},
-        {"impl=7", LIMN_BAD_USAGE, {LIMN_F4(1, 5, 5, 6), LIMN_F4(8, 6, 3, 3)}, 2},
+        {"impl=6", LIMN_BAD_USAGE, {LIMN_F4(1, 8, 8, 32), LIMN_F4(32, 32, 3, 2)}, 2},
+        {"impl=8", LIMN_BAD_USAGE, {LIMN_F4(1, 5, 5, 6), LIMN_F4(8, 6, 3, 3)}, 2},
         {"impl=4 groups=6", LIMN_BAD_USAGE, {LIMN_F4(1, 9, 9, 6), LIMN_F4(6, 1, 9, 9)}, 2},
-        {"impl=6", LIMN_BAD_USAGE, {LIMN_F4(1, 5, 5, 8), LIMN_F4(8, 8, 3, 3)}, 2}, /* not allowed */
+        {"impl=7", LIMN_BAD_USAGE, {LIMN_F4(1, 5, 5, 8), LIMN_F4(8, 8, 3, 3)}, 2}, /* not allowed */
         {"", LIMN_OUT_OF_DEVICE_MEMORY, {LIMN_F4(3, 30000, 30000, 1), LIMN_F4(1, 1, 3, 3)}, 2},
     };
     const limn_op *op = limn_op_find("conv2d");
@@ -290,8 +292,13 @@ static int half_answers(limn_device *device, const char *params)
 
 static int halves(limn_device *device)
 {
+    bool right = false;
+    if (conv2d_matrix_probe(device, LIMN_MATRIX_NONE, &right) != LIMN_OK || !right) {
+        printf("  the probe for matrix units\n");
+        return 1;
+    }
     limn_device_allow_half(device, ~0u);
-    const int wrong = half_answers(device, "impl=6");
+    const int wrong = half_answers(device, "impl=5") + half_answers(device, "impl=7");
     limn_device_allow_half(device, 0);
     return wrong;
 }
@@ -324,7 +331,7 @@ static int known_answers(limn_device *device)
 static double growth(const limn_op_case *c)
 {
     const int form = limn_op_case_form(c);
-    return form == 6 ? 500 : form == 1 || form == 5 ? 4 : 1;
+    return form == 5 || form == 7 ? 500 : form == 1 || form == 6 ? 4 : 1;
 }
 
 const limn_op_test limn_test_conv2d = {
@@ -335,8 +342,8 @@ const limn_op_test limn_test_conv2d = {
               "rounding each, errors partly cancel",
     LIMN_CASES(cases),
     .simulated = 3,
-    .slow_forms = LIMN_FORM(5) | LIMN_FORM(6) | LIMN_FORM(7) | LIMN_FORM(8),
-    .half_forms = LIMN_FORM(6),
+    .slow_forms = LIMN_FORM(5) | LIMN_FORM(6) | LIMN_FORM(7) | LIMN_FORM(8) | LIMN_FORM(9),
+    .half_forms = LIMN_FORM(5) | LIMN_FORM(7),
     .names_forms = true,
     .cpu_forms = LIMN_FORM(1) | LIMN_FORM(2) | LIMN_FORM(3),
     .growth = growth,

@@ -85,6 +85,7 @@ typedef struct conv2d_impl {
     /** CONV2D_FORWARD only, and only where limits->half_forms allows it: x and the filters are
      * rounded to half precision before they are multiplied. */
     bool half;
+    bool for_matrix_units; /**< any other device runs it, but slowly */
 } conv2d_impl;
 
 extern const conv2d_impl conv2d_plain;         /**< any shape, one work-item an element */
@@ -93,6 +94,7 @@ extern const conv2d_impl conv2d_tile;          /**< CPU devices: register tiles 
 extern const conv2d_impl conv2d_depthwise;     /**< CPU devices: every channel a group */
 extern const conv2d_impl conv2d_depthwise_gpu; /**< GPUs: every channel a group */
 extern const conv2d_impl conv2d_winograd_gpu;  /**< GPUs: 3x3 filters of stride 1 */
+extern const conv2d_impl conv2d_local_matrix;  /**< GPUs: such tiles, by matrix units */
 extern const conv2d_impl conv2d_local_half;    /**< GPUs: tiles of halves in local memory */
 extern const conv2d_impl conv2d_local;         /**< GPUs: tiles in local memory */
 extern const conv2d_impl conv2d_local_wide;    /**< the same with more registers */
@@ -164,6 +166,17 @@ limn_status conv2d_slices_run(const conv2d_call *call);
 
 /** NULL, or why F(4x4, 3x3) does not serve the filters, strides up to `most_stride` and channels. */
 const char *conv2d_winograd_misfit(const conv2d_shape *shape, int most_stride);
+
+/* ---- parts of conv2d_local ------------------------------------------------------------------- */
+
+/** Looks for matrix units on the device, which build the probe and compute it right, and sets
+ *  limits->matrix_units.  Fails only where memory ran out. */
+limn_status conv2d_matrix_find(limn_device *device);
+/** Whether one kind computes a product of small integers right; NONE: the plain arithmetic in its
+ *  place.  Fails where the probe does not build or run. */
+limn_status conv2d_matrix_probe(limn_device *device, limn_matrix_units units, bool *right);
+/** The definition of MATRIX for cl/common/matrix.h. */
+void conv2d_matrix_define(limn_matrix_units units, char *text, size_t size);
 
 /* ---- reference ------------------------------------------------------------------------------ */
 

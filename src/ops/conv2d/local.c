@@ -13,14 +13,15 @@ enum {
 
 /* What a row of the table of implementations stands for. */
 typedef struct local_kind {
-    int each;  /* 4: few registers; 8: half the reads of local memory, in whole vectors only */
-    bool half; /* pixels and filters in half precision; CONV2D_FORWARD only */
+    int each;    /* 4: few registers; 8: half the reads of local memory, in whole vectors only */
+    bool half;   /* pixels and filters in half precision; CONV2D_FORWARD only */
+    bool matrix; /* and their products by matrix units */
 } local_kind;
 
 /* A group has side x side work-items, each of which holds each x each elements of the result. */
 typedef struct local_form {
     int side, each, tile;
-    bool half;
+    bool half, matrix;
 } local_form;
 
 /* The larger group that the device can run, or one of side 0. */
@@ -31,9 +32,9 @@ static local_form form_for(const limn_device_limits *limits, local_kind kind)
         const uint64_t local = sizeof(float) * STEP * (2 * (uint64_t)(kind.each * side + 4) + 4);
         if (group <= limits->max_work_group && group <= limits->max_work_item[0] &&
             local <= limits->local_memory)
-            return (local_form){side, kind.each, kind.each * side, kind.half};
+            return (local_form){side, kind.each, kind.each * side, kind.half, kind.matrix};
     }
-    return (local_form){0, kind.each, 0, kind.half};
+    return (local_form){.side = 0};
 }
 
 static size_t tiles(int count, const local_form *f)
@@ -48,11 +49,14 @@ static bool in_fours(const conv2d_shape *s, conv2d_direction direction)
            (direction == CONV2D_FORWARD || s->kg % 4 == 0);
 }
 
-static void define(const local_form *f, const conv2d_shape *s, conv2d_direction direction,
-                   char *text, size_t size)
+static void define(const limn_device_limits *limits, const local_form *f, const conv2d_shape *s,
+                   conv2d_direction direction, char *text, size_t size)
 {
-    snprintf(text, size, "-DSIDE=%d -DEACH=%d -DLOAD=%d%s", f->side, f->each,
-             in_fours(s, direction) ? 4 : 1, f->half ? " -DHALF=1" : "");
+    char matrix[24] = "";
+    if (f->matrix)
+        conv2d_matrix_define(limits->matrix_units, matrix, sizeof matrix);
+    snprintf(text, size, "-DSIDE=%d -DEACH=%d -DLOAD=%d%s%s", f->side, f->each,
+             in_fours(s, direction) ? 4 : 1, f->half ? " -DHALF=1 " : "", matrix);
 }
 
 static size_t columns_of(const conv2d_shape *s)
@@ -136,7 +140,7 @@ static limn_status run_classes(const conv2d_call *call, conv2d_direction directi
     const size_t group = (size_t)f->side * (size_t)f->side;
     const size_t blocks = tiles(direction == CONV2D_DATA ? s->cg : s->kg, f);
     char defines[64];
-    define(f, s, direction, defines, sizeof defines);
+    define(limn_device_get_limits(call->device), f, s, direction, defines, sizeof defines);
     const limn_buffer *packed = direction == CONV2D_DATA ? call->scratch : call->prepared;
     limn_status status =
         direction == CONV2D_DATA ? conv2d_local_pack(call, direction, kb, false) : LIMN_OK;
@@ -173,7 +177,7 @@ static limn_status run_filter(const conv2d_call *call, const local_form *f)
         {(size_t)s->groups * tiles(s->kg, f) * tiles((int)columns_of(s), f) * group, slices, 1},
         {group, 1, 1}};
     char defines[64];
-    define(f, s, CONV2D_FILTER, defines, sizeof defines);
+    define(limits, f, s, CONV2D_FILTER, defines, sizeof defines);
     const limn_status status = LIMN_LAUNCH(
         call->device, "conv2d_local_filter", defines, grid, limn_in(call->x), limn_in(call->dy),
         limn_out(call->scratch), limn_int(s->n), limn_int(slice_pixels(limits, s, f)),
@@ -222,9 +226,10 @@ static limn_status run(const conv2d_call *call, conv2d_direction direction, loca
         return run(call, direction, (local_kind)__VA_ARGS__);                                      \
     }
 
-LOCAL_FUNCTIONS(local, {4, false})
-LOCAL_FUNCTIONS(wide, {8, false})
-LOCAL_FUNCTIONS(half, {8, true})
+LOCAL_FUNCTIONS(local, {.each = 4})
+LOCAL_FUNCTIONS(wide, {.each = 8})
+LOCAL_FUNCTIONS(half, {.each = 8, .half = true})
+LOCAL_FUNCTIONS(matrix, {.each = 8, .half = true, .matrix = true})
 
 const conv2d_impl conv2d_local = {.name = "local",
                                   .accepts = local_accepts,
@@ -255,3 +260,15 @@ const conv2d_impl conv2d_local_half = {.name = "local-half",
                                        .for_gpus = true,
                                        .worth_channels = 32,
                                        .half = true};
+
+const conv2d_impl conv2d_local_matrix = {.name = "local-matrix",
+                                         .accepts = matrix_accepts,
+                                         .scratch = matrix_scratch,
+                                         .run = matrix_run,
+                                         .growth = 1,
+                                         .prepared = matrix_prepared,
+                                         .prepare = matrix_prepare,
+                                         .for_gpus = true,
+                                         .worth_channels = 32,
+                                         .half = true,
+                                         .for_matrix_units = true};
