@@ -145,9 +145,10 @@ static limn_status measure(bench_sheet *s, limn_device *device)
     else if (status == LIMN_OK && whole)
         status = bench_step(s, device, &step);
     if (status == LIMN_OK && cli_json(c))
-        return cli_print_json(c, json_pack("{ss ss s{sf sf} sO so* so*}", "device",
+        return cli_print_json(c, json_pack("{ss ss ss s{sf sf} sO so* so*}", "device",
                                            limn_device_describe(device)->name, "driver",
-                                           limn_device_describe(device)->driver, "peak", "gflops",
+                                           limn_device_describe(device)->driver, "precision",
+                                           cli_text(c, "precision"), "peak", "gflops",
                                            1e-9 * s->peak.flops, "gbytes", 1e-9 * s->peak.bandwidth,
                                            "ops", s->rows, "step", step, "explain", explain));
     json_decref(step);

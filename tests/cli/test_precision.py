@@ -51,6 +51,8 @@ if cpu:
     t.check("there the same bits", single_maps.values == half_maps.values)
 r, _, _ = explain("fp16", "-q")
 t.check("-q: not a word", r.out == r.err == "", r)
+r = t.run("bench", "relu", "--cases", "f32[8,8]", "--precision", "fp16", "--json")
+t.check("bench says which", r.code == 0 and json.loads(r.out)["precision"] == "fp16", r)
 r = t.run("tune", "--arch", "cnn-small", "--size", "16", "--batch", "2", "--inference", "--json",
           "--precision", "fp16", timeout=600,
           env={"LIMN_TUNE": None, "LIMN_CACHE_DIR": os.path.join(t.folder, "cache")})
