@@ -8,7 +8,7 @@
 #endif
 #endif
 
-/* The line will be read: it comes as far as a core's second cache.  It may lie past a buffer's end. */
+/* The line will be read: it comes as far as a core's second cache.  It may lie outside a buffer. */
 void limn_soon(__global const float *line)
 {
 #ifdef LIMN_HAS_PREFETCH

@@ -1,14 +1,14 @@
-/* Winograd's minimal filtering for a filter of 3 taps and stride 2, in one dimension: 4 outputs from
- * 9 inputs with 9 products instead of 12.
+/* Winograd's minimal filtering for a filter of 3 taps and stride 2, in one dimension: 4 outputs
+ * from 9 inputs with 9 products instead of 12.
  *
  *   y[i] = w[1] x[2 i + 1]  +  w[0] x[2 i] + w[2] x[2 i + 2]
  *
  * The inputs of odd place meet one tap: 4 products, which all take the filter's value 5, w[1].
  * Those of even place meet a filter of two taps and stride 1: 4 outputs from 5 inputs with 5
  * products, by Toom and Cook's construction (common/winograd.h) on the points p, -p, q, -q and
- * infinity.  Of pairs in steps of an eighth p = 3/8 and q = 5/4 lose least: no more than plain sums.
- * A filter has 6 values then, as for stride 1, and a side of a tile 9 points; which of the values
- * meets a point says winograd_value.
+ * infinity.  Of pairs in steps of an eighth p = 3/8 and q = 5/4 lose least: hardly more than plain
+ * sums.  A filter has 6 values then, as for stride 1, and a side of a tile 9 points; which of the
+ * values meets a point says winograd_value.
  *
  * The gradient of the input (TURNED, with the filter turned) has the same products: inputs are 5
  * gradients of outputs, and of 8 results those of even place take one tap, the others two.
@@ -35,10 +35,11 @@
 #define WINO_Q 1.25f
 #define WINO_P2 0.140625f
 #define WINO_Q2 1.5625f
-#define WINO_SUM 1.703125f       /* P2 + Q2 */
+#define WINO_SUM 1.703125f         /* P2 + Q2 */
 #define WINO_PRODUCT 0.2197265625f /* P2 * Q2 */
-#define WINO_NP -0.9377289377f   /* 1 / (2 P (P2 - Q2)): 1 / prod of the differences at p, less at -p */
-#define WINO_NQ 0.28131868132f   /* 1 / (2 Q (Q2 - P2)): at q, less at -q */
+/* 1 / prod of the differences at p and at q; at -p and -q it is the same with the other sign */
+#define WINO_NP -0.9377289377f /* 1 / (2 * P * (P2 - Q2)) */
+#define WINO_NQ 0.28131868132f /* 1 / (2 * Q * (Q2 - P2)) */
 
 /* The value of the filter, of 6, that meets point i. */
 int winograd_value(int i)

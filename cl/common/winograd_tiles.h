@@ -2,8 +2,7 @@
  * from the top left; where that leaves less than a tile, the last column of tiles may be last_w
  * wide and the last row last_h high (3 or 2; 4: as the others).  A position is an output, and an
  * input of stride 1; with STRIDE 2 it is two inputs a side, or for the gradient of the input
- * (TURNED) one input and two outputs.  Rows come in four runs, each image
- * after image:
+ * (TURNED) one input and two outputs.  Rows come in four runs, each image after image:
  *
  *   0      ..  the last column, but for its corner
  *   full   ..  tiles of 4 x 4
@@ -40,8 +39,8 @@ winograd_layout winograd_layout_of(int8 v)
 }
 
 typedef struct winograd_tile {
-    int image, top, left; /* positions */
-    int height, width; /* in positions */
+    int image, top, left;
+    int height, width; /* like top and left in positions */
 } winograd_tile;
 
 /* The tile of a row; 0 where it is none. */
@@ -85,5 +84,5 @@ int winograd_end(const winograd_layout *l, int i)
 {
     return winograd_left_out(i / WINO_SIDE, l->last_h)   ? l->bottom
            : winograd_left_out(i % WINO_SIDE, l->last_w) ? l->corner
-                                                 : INT_MAX;
+                                                         : INT_MAX;
 }

@@ -201,7 +201,8 @@ __kernel void conv2d_winograd_product(int8 cover, __global const float *u, __glo
     const int t0 = (int)get_global_id(0) * MR, panel = get_global_id(1), i = get_global_id(2);
     if (first + t0 < winograd_begin(&tiles, i) || first + t0 >= winograd_end(&tiles, i))
         return;
-    const size_t b = u_at + (size_t)winograd_plane(i) * u_plane + (size_t)panel * blocks * 16 * NV;
+    const size_t b =
+        u_at + (size_t)winograd_plane(i) * u_plane + (size_t)panel * blocks * 16 * NV;
     const size_t m = m_at + (size_t)i * m_plane + (size_t)panel * NV * T + t0;
     winograd_multiply(work + (v_at + (size_t)i * v_plane + t0) * 16, u + b * 16, work + m * 16, T,
                       blocks);
@@ -219,7 +220,8 @@ __kernel void conv2d_winograd_output(int8 cover, __global const float *u,
     winograd_tile tile;
     if (winograd_find(&tiles, first + row, &tile))
         winograd_store(work + (size_t)m_at * 16, u + zeros * 16, y, norm, residual, steps, m_plane,
-                       T, row, &tile, H, W, channels, h_skip, w_skip, 0, (channels + 15) / 16, stream);
+                       T, row, &tile, H, W, channels, h_skip, w_skip, 0, (channels + 15) / 16,
+                       stream);
 }
 
 __kernel void conv2d_winograd(int8 cover, __global const float *restrict x, __global const float *u,
@@ -242,7 +244,8 @@ __kernel void conv2d_winograd(int8 cover, __global const float *restrict x, __gl
             winograd_load_row(&tiles, x, u, v, v_plane, T, first, row, IH, IW, depth, h_pad, w_pad);
         for (int panel = 0; panel < panels; panel++) {
             for (int i = 0; i < POINTS; i++) {
-                const size_t b = u_at + (size_t)winograd_plane(i) * u_plane + (size_t)panel * blocks * 16 * NV;
+                const size_t b = u_at + (size_t)winograd_plane(i) * u_plane +
+                                 (size_t)panel * blocks * 16 * NV;
                 const int begin = max(winograd_begin(&tiles, i) - first, 0);
                 const int end = min(winograd_end(&tiles, i) - first, rows);
                 for (int t0 = begin; t0 < end; t0 += MR)

@@ -27,7 +27,7 @@ static inline int64_t limn_round_up(int64_t n, int64_t unit)
 }
 
 /** Whether a result of `bytes` is written around the caches (`stream` of cl/common/stream.h): none
- *  keeps so much until it is read.  Only whole vectors of 16 channels can be. */
+ *  keeps so much until it is read.  The caller sees to it that they are whole vectors. */
 static inline bool limn_streams(size_t bytes)
 {
     return bytes >= (size_t)16 << 20;

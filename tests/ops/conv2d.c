@@ -214,11 +214,12 @@ static int plans(limn_device *device)
 
 /* An image's result has the same bits, alone and in a batch: 3x3 filters over 7x7 pixels, whose
  * tiles Winograd's forms might cut as they please. */
-static int batches_agree(limn_device *device)
+static int batches_agree(limn_device *device, int stride)
 {
     enum { MANY = 24, IMAGE = 7 * 7 * 64, FILTERS = 64 * 64 * 9 };
     float *values = malloc(sizeof *values * (MANY * IMAGE + FILTERS + (MANY + 1) * IMAGE));
     limn_tensor *x = NULL, *w = NULL, *y = NULL;
+    const int side = 6 / stride + 1;
     int wrong = values ? 0 : 1;
     uint32_t draw = 1;
     for (int i = 0; !wrong && i < MANY * IMAGE + FILTERS; i++) {
@@ -227,23 +228,25 @@ static int batches_agree(limn_device *device)
     }
     for (int turn = 0; !wrong && turn < 2; turn++) {
         const int n = turn == 0 ? 1 : MANY;
-        const limn_desc pixels = LIMN_F4(n, 7, 7, 64), filters = LIMN_F4(64, 64, 3, 3);
+        const limn_desc pixels = LIMN_F4(n, 7, 7, 64), filters = LIMN_F4(64, 64, 3, 3),
+                        results = LIMN_F4(n, side, side, 64);
         float *to = values + MANY * IMAGE + FILTERS + turn * IMAGE;
-        wrong +=
-            limn_tensor_create(device, &pixels, &x) != LIMN_OK ||
-            limn_tensor_create(device, &filters, &w) != LIMN_OK ||
-            limn_tensor_create(device, &pixels, &y) != LIMN_OK ||
-            limn_tensor_write(x, values) != LIMN_OK ||
-            limn_tensor_write(w, values + MANY * IMAGE) != LIMN_OK ||
-            limn_op_call(device, "conv2d", (limn_tensor *[]){x, w}, 2, &y, 1, "pad=1") != LIMN_OK ||
-            limn_tensor_read(y, to) != LIMN_OK;
+        wrong += limn_tensor_create(device, &pixels, &x) != LIMN_OK ||
+                 limn_tensor_create(device, &filters, &w) != LIMN_OK ||
+                 limn_tensor_create(device, &results, &y) != LIMN_OK ||
+                 limn_tensor_write(x, values) != LIMN_OK ||
+                 limn_tensor_write(w, values + MANY * IMAGE) != LIMN_OK ||
+                 limn_op_call(device, "conv2d", (limn_tensor *[]){x, w}, 2, &y, 1,
+                              "pad=1 stride=%d", stride) != LIMN_OK ||
+                 limn_tensor_read(y, to) != LIMN_OK;
         limn_tensor_destroy(&x);
         limn_tensor_destroy(&w);
         limn_tensor_destroy(&y);
     }
     const float *alone = values + MANY * IMAGE + FILTERS;
-    if (!wrong && memcmp(alone, alone + IMAGE, sizeof *alone * IMAGE) != 0) {
-        printf("  an image alone and in a batch of %d give different bits\n", MANY);
+    if (!wrong && memcmp(alone, alone + IMAGE, sizeof *alone * (size_t)(side * side * 64)) != 0) {
+        printf("  stride %d: an image alone and in a batch of %d give different bits\n", stride,
+               MANY);
         wrong++;
     }
     free(values);
@@ -321,7 +324,8 @@ static int known_answers(limn_device *device)
     const double *const with_filter[2] = {image, up};
     const limn_desc in_up[2] = {LIMN_F4(1, 3, 3, 1), LIMN_F4(1, 1, 3, 3)};
     wrong += limn_expect(device, "conv2d", "pad=1", 2, in_up, with_filter, shifted, 0);
-    return wrong + batches_agree(device) + halves(device) + plans(device);
+    return wrong + batches_agree(device, 1) + batches_agree(device, 2) + halves(device) +
+           plans(device);
 }
 
 /* Winograd's sums are of transformed values, whose coefficients grow to 1.3 * 2.8 * 2.8 in the

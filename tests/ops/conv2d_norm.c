@@ -35,6 +35,7 @@ static const limn_op_case cases[] = {
     NORM("impl=1 pad=1 relu=1", 3, 7, 9, 20, 37, 20, 3, 3),
     NORM_ADD("impl=1 pad=1 relu=1", 2, 9, 6, 33, 70, 33, 3, 3, 9, 6),
     NORM_ADD("impl=1", 1, 10, 10, 16, 64, 16, 3, 3, 8, 8),
+    NORM_ADD("impl=1 stride=2 pad=1 relu=1", 2, 13, 10, 33, 70, 33, 3, 3, 7, 5),
     NORM("impl=6 pad=1 relu=1", 3, 7, 9, 20, 37, 20, 3, 3),
     NORM_ADD("impl=6 pad=1 relu=1", 2, 9, 6, 33, 70, 33, 3, 3, 9, 6),
     NORM_ADD("impl=8 pad=1 relu=1", 2, 9, 6, 36, 72, 36, 3, 3, 9, 6),

@@ -164,7 +164,7 @@ limn_status conv2d_slices_run(const conv2d_call *call);
 
 /* ---- shared by conv2d_winograd and conv2d_winograd_gpu -------------------------------------- */
 
-/** NULL, or why F(4x4, 3x3) does not serve the filters, strides up to `most_stride` and channels. */
+/** NULL, or why F(4x4, 3x3) with strides up to `most_stride` does not serve the filters. */
 const char *conv2d_winograd_misfit(const conv2d_shape *shape, int most_stride);
 
 /* ---- parts of conv2d_local ------------------------------------------------------------------- */

@@ -124,8 +124,9 @@ static void choose_layout(winograd_cut *c, conv2d_direction direction)
 static bool cut_slots(winograd_cut *c, const limn_device_limits *limits)
 {
     const int units = (int)limits->compute_units;
-    const int row_bytes = c->points * LANES * (int)sizeof(float) * (c->depth_blocks + c->nv);
-    const int room = SLOT_BYTES / row_bytes / c->mr * c->mr;
+    const int64_t row_bytes =
+        (int64_t)c->points * LANES * (int)sizeof(float) * (c->depth_blocks + c->nv);
+    const int room = (int)(SLOT_BYTES / row_bytes) / c->mr * c->mr;
     if (room * c->points < FEWEST_ROWS * PLANES)
         return false;
     const int share = round_up((c->rows + units - 1) / units, c->mr); /* work for every core */
@@ -140,7 +141,7 @@ static bool cut_slots(winograd_cut *c, const limn_device_limits *limits)
 static void cut_chunks(winograd_cut *c, const limn_device_limits *limits)
 {
     const int64_t row_bytes =
-        c->points * LANES * (int)sizeof(float) * (c->depth_blocks + c->width_blocks);
+        (int64_t)c->points * LANES * (int)sizeof(float) * (c->depth_blocks + c->width_blocks);
     const int64_t room = (int64_t)CACHE_BYTES * limits->compute_units / row_bytes;
     /* The filters are read, or their sums read and written, once for each chunk: at least half as
      * many bytes of tiles go with them. */
