@@ -104,7 +104,8 @@ static limn_status write_array(job *j, const char *option, const float *values, 
 
 static limn_status print(job *j, const limn_predictions *p)
 {
-    json_t *root = json_pack("{sI}", "images", (json_int_t)p->count);
+    json_t *root = json_pack("{sI ss}", "images", (json_int_t)p->count, "precision",
+                             cli_text(j->c, "precision"));
     for (int i = 0; i < j->metric_count; i++) {
         const double value = j->metrics[i]->value(p);
         json_object_set_new(root, j->metrics[i]->name,

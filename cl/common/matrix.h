@@ -17,6 +17,10 @@
  * even ones for one product and the odd ones for another.  So a work-item reads two neighbours at a
  * time, without bank conflicts, and ends up with four neighbouring columns.
  */
+#if MATRIX == 2 && !defined(cl_nv_pragma_unroll) && !defined(__NV_CL_C_VERSION) && \
+    !defined(__NVPTX__)
+#error "no PTX: a compiler that does not know it need not survive it"
+#endif
 #define HELD_ROWS 4 /* of the tile, by one work-item */
 #define HELD_RUNS 4 /* of four columns */
 #if MATRIX == 2

@@ -2,8 +2,9 @@
  *
  * LIMN_PRECISION_FP16 lets the forward pass of a convolution round its input and its filters to
  * half precision (IEEE 754 binary16: 11 significant bits) before they are multiplied.  Products and
- * their sum stay in single precision, so do bias, normalisation, everything in between, and all
- * gradients: those of a loss soon are below what half can hold.
+ * their sum stay in single precision (matrix units may cut the last bits of a sum off instead of
+ * rounding them), so do bias, normalisation, everything in between, and all gradients: those of a
+ * loss soon are below what half can hold.
  *
  *   error     each factor is off by at most 2^-11 (0.05 %) of itself, by 2^-25 where it is below
  *             2^-14 in magnitude
@@ -28,11 +29,12 @@ typedef enum limn_precision {
     LIMN_PRECISION_FP16
 } limn_precision;
 
-/** For graphs built from now on: predictions, explanations, benchmarks that begin later.  FP16 first
- *  looks for matrix units (NVIDIA's, by a probe that must build and compute right), then runs every
- *  form in half precision on a small case against the scalar reference: one that does not build or
- *  differs by more than its bound is left out, and a warning says so.  LIMN_NO_DEVICE where none is
- *  left.  A note is logged where none is worth a try on this kind of device. */
+/** For graphs built from now on: predictions, explanations, benchmarks and training (its forward
+ *  pass) that begin later.  FP16 first looks for matrix units (NVIDIA's, by a probe that must build
+ *  and compute right), then runs every form in half precision on a small case against the scalar
+ *  reference: one that does not build or differs by more than its bound is left out, and a warning
+ *  says so.  LIMN_NO_DEVICE where none is left, LIMN_BAD_USAGE for a precision that is none.  A
+ * note is logged where none is worth a try on this kind of device. */
 LIMN_API limn_status limn_precision_set(limn_device *device, limn_precision precision);
 
 #ifdef __cplusplus

@@ -87,7 +87,7 @@ static limn_status check_range(limn_model *m, const float *row, size_t width, in
     const limn_status status =
         limn_fail(m->ctx, LIMN_BAD_INPUT, "beyond half precision", where,
                   "what the model makes of it is not finite: fp16 holds values up to 65504");
-    limn_hint(m->ctx, "take fp32");
+    limn_hint(m->ctx, "take fp32, which holds values up to 3.4e38");
     return status;
 }
 
@@ -102,7 +102,7 @@ static limn_status read_rows(limn_model *m, network *net, limn_node node, int64_
     float *rows = out + (size_t)at * width;
     limn_status status =
         limn_buffer_read(tensor->buffer, 0, rows, (size_t)count * width * sizeof(float));
-    const bool half = limn_device_get_limits(m->device)->half_forms != 0;
+    const bool half = limn_device_may_round(m->device);
     for (int64_t i = 0; i < count && half && status == LIMN_OK; i++)
         status = check_range(m, rows + (size_t)i * width, width, first + at + i);
     return status;

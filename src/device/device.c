@@ -213,6 +213,11 @@ const limn_device_limits *limn_device_get_limits(const limn_device *device)
     return &device->limits;
 }
 
+bool limn_device_may_round(const limn_device *device)
+{
+    return device->limits.half_forms != 0 && !device->limits.is_cpu;
+}
+
 void limn_device_allow_half(limn_device *device, unsigned half_forms)
 {
     device->limits.half_forms = half_forms;

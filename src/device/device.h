@@ -17,7 +17,7 @@ typedef enum limn_matrix_units {
     LIMN_MATRIX_PTX = 2 /**< NVIDIA's */
 } limn_matrix_units;
 
-/** What kernels may rely on; all queried, none guessed from a vendor's name. */
+/** What kernels may rely on; all but the last two queried, none guessed from a vendor's name. */
 typedef struct limn_device_limits {
     bool is_cpu;        /**< CL_DEVICE_TYPE_CPU: pick CPU-device forms */
     bool shares_memory; /**< CL_DEVICE_HOST_UNIFIED_MEMORY: with the host */
@@ -29,16 +29,19 @@ typedef struct limn_device_limits {
     uint64_t global_memory, max_allocation;
     unsigned float_width; /**< preferred vector width of float */
     bool fp16, fp64, subgroups;
-    /** Not queried but asked for by limn_precision_set, and checked: bit i allows implementation i
-     * of an op to round to half precision.  0: all is computed in single precision. */
+    /** Asked for by limn_precision_set, and checked: bit i allows implementation i of conv2d, the
+     *  one op that has such, to round to half precision.  0: all is in single precision. */
     unsigned half_forms;
-    limn_matrix_units
-        matrix_units; /**< NONE until half precision is asked for and they are found */
+    /** NONE until half precision is asked for and they are found. */
+    limn_matrix_units matrix_units;
 } limn_device_limits;
 
 limn_context *limn_device_context(const limn_device *device);
 const limn_device_limits *limn_device_get_limits(const limn_device *device);
 
+/** Whether what is planned from now on may round to half precision: on a CPU device no form does
+ *  unless it is named. */
+bool limn_device_may_round(const limn_device *device);
 /** Sets limits->half_forms. */
 void limn_device_allow_half(limn_device *device, unsigned half_forms);
 /** Sets limits->matrix_units. */

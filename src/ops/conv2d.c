@@ -119,7 +119,7 @@ static void shape_class(const limn_choice_case *c, char *text, size_t size)
     }
     if ((size_t)used < size)
         snprintf(text + used, size - (size_t)used, " %dx%d%s", s.h.in, s.w.in,
-                 limn_device_get_limits(c->device)->half_forms ? " half" : "");
+                 limn_device_may_round(c->device) ? " half" : "");
 }
 
 /* The plain form, and on a CPU device those for GPUs: worth a try where nothing before serves. */

@@ -65,6 +65,9 @@ limn_status limn_precision_set(limn_device *device, limn_precision precision)
     const limn_device_info *info = limn_device_describe(device);
     unsigned passed = 0;
     limn_status status = LIMN_OK;
+    if (precision != LIMN_PRECISION_FP32 && precision != LIMN_PRECISION_FP16)
+        return limn_fail(ctx, LIMN_BAD_USAGE, "bad precision", info->name, "there is no number %d",
+                         (int)precision);
     limn_device_allow_half(device, precision == LIMN_PRECISION_FP16 ? ~0u : 0);
     if (precision == LIMN_PRECISION_FP32)
         return LIMN_OK;

@@ -152,7 +152,7 @@ limn_status limn_plan_check(limn_context *ctx, const char *path, const char *tex
         status = refuse(ctx, path, &l,
                         find_line(now, key, (size_t)length)
                             ? "it does not serve these shapes on this device any more"
-                            : "the network has no such layer");
+                            : "the network has no such layer, or none in this precision");
     }
     limn_free(now);
     return status;

@@ -267,7 +267,7 @@ static void malformed_files_are_ignored(void **state)
     } cases[] = {
         {"limn tuning 2\n", second, "conv2d\tc1\tforward\ttile\tmeasured\n", 1, true},
         {"limn tuning 2\n", second, "", 0, true},
-        {"limn tuning 2\n", second, "conv2d\tc1\tforward\ttile\tmeasured\n", 1, false},
+        {"limn tuning 1\n", second, "conv2d\tc1\tforward\ttile\tmeasured\n", 1, false},
         {"limn tuning 2\r\n", second, "conv2d\tc1\tforward\ttile\tmeasured\n", 1, false},
         {"limn tuning 2\n", "device 0000000000000000\n", "conv2d\tc\tforward\tx\tmeasured\n", 1,
          false},

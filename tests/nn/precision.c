@@ -88,8 +88,11 @@ static void it_is_a_permission_for_forms_that_were_checked(void **state)
     assert_int_equal(limn_precision_set(the.device, LIMN_PRECISION_FP16), LIMN_OK);
     assert_int_equal(limits->half_forms, half);
     assert_true(!limits->is_cpu == !strstr(noted, "fp16 changes nothing"));
+    assert_int_equal(limn_device_may_round(the.device), !limits->is_cpu);
     assert_int_equal(limn_precision_set(the.device, LIMN_PRECISION_FP32), LIMN_OK);
     assert_int_equal(limits->half_forms, 0);
+    assert_int_equal(limn_precision_set(the.device, (limn_precision)7), LIMN_BAD_USAGE);
+    limn_error_clear(the.ctx);
 }
 
 /* Layers below each other add up errors of 2^-11; a hundredth is far from chance agreement. */
