@@ -126,6 +126,18 @@ static cl_int CL_API_CALL fill_buffer(cl_command_queue queue, cl_mem mem, const 
                                                            offset, size, waits, list, event);
 }
 
+static cl_int CL_API_CALL enqueue_marker(cl_command_queue queue, cl_uint waits,
+                                         const cl_event *list, cl_event *event)
+{
+    return fails() ? plan.code
+                   : limn_cl_default_api.EnqueueMarkerWithWaitList(queue, waits, list, event);
+}
+
+static cl_int CL_API_CALL wait_for(cl_uint count, const cl_event *events)
+{
+    return fails() ? plan.code : limn_cl_default_api.WaitForEvents(count, events);
+}
+
 const limn_cl_api *faults_api(void)
 {
     static limn_cl_api api;
@@ -138,6 +150,8 @@ const limn_cl_api *faults_api(void)
     api.BuildProgram = build_program;
     api.CreateKernel = create_kernel;
     api.SetKernelArg = set_arg;
+    api.EnqueueMarkerWithWaitList = enqueue_marker;
+    api.WaitForEvents = wait_for;
     api.EnqueueNDRangeKernel = enqueue_kernel;
     api.EnqueueReadBuffer = read_buffer;
     api.EnqueueWriteBuffer = write_buffer;

@@ -82,7 +82,7 @@ limn_status limn_attr_load(limn_attr_job *job, limn_attr_network *net, int64_t a
 limn_status limn_attr_condition(limn_attr_job *job, limn_attr_network *net, int64_t index);
 /** Seeds backward with 1 for the first `count` scores, forward, backward. */
 limn_status limn_attr_backward(limn_attr_network *net, int64_t count);
-/** Calls limn_report with the job's task. */
+/** Calls limn_report with the job's task, when all but the latest work is done: limn_device_pace. */
 limn_status limn_attr_progress(limn_attr_job *job, const char *unit, int64_t done, int64_t total);
 
 /* ---- shared by methods ------------------------------------------------------------------------

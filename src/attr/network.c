@@ -212,5 +212,6 @@ limn_status limn_attr_progress(limn_attr_job *job, const char *unit, int64_t don
                                   .done = (double)done,
                                   .total = (double)total,
                                   .finished = done >= total};
-    return limn_report(job->ctx, &report);
+    const limn_status status = limn_device_pace(job->device);
+    return status == LIMN_OK ? limn_report(job->ctx, &report) : status;
 }

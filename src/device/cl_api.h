@@ -35,6 +35,8 @@
     X(EnqueueWriteBuffer)                                                                          \
     X(EnqueueCopyBuffer)                                                                           \
     X(EnqueueFillBuffer)                                                                           \
+    X(EnqueueMarkerWithWaitList)                                                                   \
+    X(WaitForEvents)                                                                               \
     X(GetEventProfilingInfo)                                                                       \
     X(ReleaseEvent)                                                                                \
     X(Flush)                                                                                       \

@@ -179,6 +179,8 @@ void limn_device_close(limn_device **handle)
         device->cl.Finish(limn_device_queue(device));
     if (device->upload_queue)
         device->cl.Finish(device->upload_queue);
+    if (device->pace)
+        device->cl.ReleaseEvent(device->pace);
     limn_timing_free(device);
     limn_tuning_free(device);
     limn_programs_free(device);
@@ -252,4 +254,21 @@ limn_status limn_device_finish(limn_device *device)
     return code == CL_SUCCESS
                ? LIMN_OK
                : limn_cl_fail(device, code, "device failed", "waiting for the queue");
+}
+
+limn_status limn_device_pace(limn_device *device)
+{
+    cl_event last = device->pace;
+    device->pace = NULL;
+    cl_int code =
+        device->cl.EnqueueMarkerWithWaitList(limn_device_queue(device), 0, NULL, &device->pace);
+    if (code == CL_SUCCESS)
+        code = device->cl.Flush(limn_device_queue(device));
+    if (code == CL_SUCCESS && last)
+        code = device->cl.WaitForEvents(1, &last);
+    if (last)
+        device->cl.ReleaseEvent(last);
+    return code == CL_SUCCESS
+               ? LIMN_OK
+               : limn_cl_fail(device, code, "device failed", "waiting for earlier work");
 }

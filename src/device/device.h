@@ -192,6 +192,10 @@ limn_status limn_kernel_max_group(limn_device *device, const char *kernel, const
 /** Sends what is queued / waits until it is done.  A fault of an earlier launch may show here. */
 limn_status limn_device_flush(limn_device *device);
 limn_status limn_device_finish(limn_device *device);
+/** Sends what is queued, and waits until what was queued at the last call is done: a loop that calls
+ *  it is ahead of the device by one round, which keeps the device busy, not by all of them, which
+ *  would take memory and leave an interruption without effect. */
+limn_status limn_device_pace(limn_device *device);
 
 /* ---- timing, on demand --------------------------------------------------------------------- */
 

@@ -49,6 +49,7 @@ struct limn_device {
     limn_device_limits limits;
     char *build_options; /* language version, the same for every program */
     char *identity;      /* device, driver and platform: part of cache keys */
+    cl_event pace; /* the end of what was queued at the last limn_device_pace, or NULL */
     uint64_t held, peak;
     limn_free_block *pool;
     limn_kernel **kernels; /* hash table, capacity a power of two */

@@ -255,6 +255,60 @@ static void a_refused_buffer_says_why(void **state)
 /* ---- launches
  * ---------------------------------------------------------------------------------------- */
 
+/* Ends of rounds, in their order: those asked for and those waited for. */
+static cl_event asked[4], waited[4];
+static int asked_count, waited_count;
+
+static cl_int CL_API_CALL note_marker(cl_command_queue queue, cl_uint waits, const cl_event *list,
+                                      cl_event *event)
+{
+    const cl_int code = limn_cl_default_api.EnqueueMarkerWithWaitList(queue, waits, list, event);
+    asked[asked_count++] = *event;
+    return code;
+}
+
+static cl_int CL_API_CALL note_wait(cl_uint count, const cl_event *events)
+{
+    waited[waited_count++] = events[0];
+    return limn_cl_default_api.WaitForEvents(count, events);
+}
+
+static void a_paced_loop_is_one_round_ahead(void **state)
+{
+    (void)state;
+    limn_cl_api driver = limn_cl_default_api;
+    limn_context *ctx;
+    limn_device *device;
+    driver.EnqueueMarkerWithWaitList = note_marker;
+    driver.WaitForEvents = note_wait;
+    assert_int_equal(limn_context_create(NULL, &ctx), LIMN_OK);
+    limn_context_set_driver(ctx, &driver);
+    assert_int_equal(limn_device_open(ctx, NULL, &device), LIMN_OK);
+    for (int round = 0; round < 4; round++) {
+        assert_int_equal(limn_device_pace(device), LIMN_OK);
+        assert_int_equal(asked_count, round + 1);
+        assert_int_equal(waited_count, round);
+        if (round > 0)
+            assert_ptr_equal(waited[round - 1], asked[round - 1]);
+    }
+    limn_device_close(&device);
+    limn_context_destroy(&ctx);
+}
+
+static void a_failing_wait_is_reported(void **state)
+{
+    const rig *r = *state;
+    assert_int_equal(limn_device_pace(r->device), LIMN_OK);
+    for (unsigned long nth = 1; nth <= 2; nth++) { /* the marker, the wait */
+        faults_set(nth, false, CL_DEVICE_NOT_AVAILABLE);
+        const limn_status status = limn_device_pace(r->device);
+        faults_set(0, false, 0);
+        assert_int_equal(status, LIMN_NO_DEVICE);
+        limn_error_clear(r->ctx);
+        assert_int_equal(limn_device_pace(r->device), LIMN_OK);
+    }
+}
+
 static void launches_are_checked(void **state)
 {
     const rig *r = *state;
@@ -360,6 +414,8 @@ int main(void)
         cmocka_unit_test(ranges_are_checked),
         cmocka_unit_test(too_large_is_out_of_memory),
         cmocka_unit_test(a_refused_buffer_says_why),
+        cmocka_unit_test(a_paced_loop_is_one_round_ahead),
+        cmocka_unit_test(a_failing_wait_is_reported),
         cmocka_unit_test(launches_are_checked),
         cmocka_unit_test(timing_counts_launches),
         cmocka_unit_test(opening_survives_every_fault),
