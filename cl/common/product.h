@@ -43,14 +43,31 @@ int product_place(int t, int i)
 }
 
 #if HALF
-/* Writes terms m to m + 3 of row or column r; m is even.  What half cannot hold, beyond 65504,
- * becomes NaN: an infinity could leave a sum, or the maximum with 0, as a number like any other. */
+/* What half cannot hold, beyond 65504, becomes NaN: an infinity could leave a sum, or the maximum
+ * with 0, as a number like any other. */
+float4 product_held(float4 v)
+{
+    return select((float4)(NAN), v, fabs(v) <= 65504.0f);
+}
+
+/* Writes terms m to m + 3 of row or column r; m is even. */
 void product_put(__local product_cell (*tile)[PITCH], int m, int r, float4 terms)
 {
     __local half *to = (__local half *)((__local uint *)tile[m / 2] + r);
-    const float4 held = select((float4)(NAN), terms, fabs(terms) <= 65504.0f);
+    const float4 held = product_held(terms);
     vstore_half2_rte(held.xy, 0, to);
     vstore_half2_rte(held.zw, 4 * PITCH, to);
+}
+
+/* Writes terms m and m + 1 of the four rows or columns of a cell; m is even. */
+void product_put_cell(__local product_cell (*tile)[PITCH], int m, int cell,
+                      const float4 terms[PACKED])
+{
+    const float4 even = product_held(terms[0]), odd = product_held(terms[1]);
+    product_cell both;
+    vstore_half8_rte((float8)(even.x, odd.x, even.y, odd.y, even.z, odd.z, even.w, odd.w), 0,
+                     (half *)&both);
+    tile[m / 2][cell] = both;
 }
 #else
 void product_put(__local product_cell (*tile)[PITCH], int m, int r, float4 terms)
@@ -60,6 +77,12 @@ void product_put(__local product_cell (*tile)[PITCH], int m, int r, float4 terms
     to[4 * PITCH] = terms.y;
     to[8 * PITCH] = terms.z;
     to[12 * PITCH] = terms.w;
+}
+
+void product_put_cell(__local product_cell (*tile)[PITCH], int m, int cell,
+                      const float4 terms[PACKED])
+{
+    tile[m][cell] = terms[0];
 }
 #endif
 

@@ -9,37 +9,15 @@
  * Launch: global size (ceil(N * QH * QW / TILE) * GROUP, panels), local size (GROUP, 1).  One
  * work-group: TILE pixels x TILE output channels (common/product.h).  Every work-item reaches every
  * barrier.  LOAD values of a pixel are read at a time; where that is 4, as it is with HALF, depth
- * and x_channels are multiples of 4.
+ * and x_channels are multiples of 4.  The first `zeros` of u are not read, but for u[0] with RAISE.
  */
 #define V 1
 #include "common/epilogue.h"
-#include "common/product.h"
+#include "common/held.h"
+#include "common/raise.h"
 
-#ifndef MATRIX
-#define MATRIX 0 /* 0: no matrix units; else as common/matrix.h says, and HALF is 1 */
-#endif
-#if MATRIX
-#include "common/matrix.h"
-#else
-/* The same by common/product.h. */
-#define HELD_ROWS EACH
-#define HELD_RUNS RUNS
-#define EXCHANGE 1
-int held_row(int lid, int i)
-{
-    return product_place(lid / SIDE, i);
-}
-
-int held_column(int lid, int j)
-{
-    return product_place(lid % SIDE, 4 * j);
-}
-
-void held_add(__local product_cell (*a)[PITCH], __local product_cell (*b)[PITCH], int lid,
-              float4 acc[HELD_ROWS][HELD_RUNS], __local uint *exchange)
-{
-    product_add(a, b, lid % SIDE, lid / SIDE, acc);
-}
+#ifndef RAISE
+#define RAISE 0 /* 1: HALF, and x is a gradient that common/raise.h speaks of; u[0] is its amax */
 #endif
 #ifndef LOAD
 #define LOAD 1 /* 1 or 4 */
@@ -77,6 +55,7 @@ conv2d_local(__global const float *restrict x, __global const float *restrict u,
         iw[i] = q % QW * w_mul + w_first;
         image[i] = p / (QH * QW) * IH * IW;
     }
+    const float up = RAISE ? raise_factor(u[0]) : 1.0f, down = RAISE ? lower_factor(u[0]) : 1.0f;
     float4 acc[HELD_ROWS][HELD_RUNS];
 #pragma unroll
     for (int i = 0; i < HELD_ROWS; i++)
@@ -106,9 +85,9 @@ conv2d_local(__global const float *restrict x, __global const float *restrict u,
             __global const float *from =
                 xg + (inside ? (size_t)(image[i] + h * IW + w) * x_channels + xd : 0);
 #if LOAD == 4
-            product_put(xs, xm, r, inside ? *(__global const float4 *)from : (float4)(0.0f));
+            product_put(xs, xm, r, inside ? *(__global const float4 *)from * up : (float4)(0.0f));
 #else
-            ((__local float *)xs[xm])[r] = inside ? *from : 0.0f;
+            ((__local float *)xs[xm])[r] = inside ? *from * up : 0.0f;
 #endif
         }
         for (int e = lid; e < DEPTH * ROW; e += GROUP) {
@@ -121,17 +100,16 @@ conv2d_local(__global const float *restrict x, __global const float *restrict u,
     }
     for (int i = 0; i < HELD_ROWS; i++) {
         const int p = p0 + held_row(lid, i), q = p % (QH * QW);
-        const size_t pixel =
-            ((size_t)(p / (QH * QW)) * OH + h_class + h_out * (q / QW)) * OW + w_class +
-            w_out * (q % QW);
+        const int h = h_class + h_out * (q / QW), w = w_class + w_out * (q % QW);
+        const size_t pixel = ((size_t)(p / (QH * QW)) * OH + h) * OW + w;
         for (int j = 0; j < HELD_RUNS && p < pixels; j++) {
             const int k = panel % blocks * TILE + held_column(lid, j);
             const int k_first = panel / blocks * width + k, valid = min(4, width - k);
             const size_t to = pixel * y_channels + k_first;
             float lane[4] = {acc[i][j].x, acc[i][j].y, acc[i][j].z, acc[i][j].w};
             for (int l = 0; l < valid; l++)
-                lane[l] = finish_lanes(lane[l], steps, norm, y_channels, k_first + l, residual, y,
-                                       to + l, 1);
+                lane[l] = finish_lanes(lane[l] * down, steps, norm, y_channels, k_first + l,
+                                       residual, y, to + l, 1);
             product_store(lane, valid, y + to, to % 4 == 0);
         }
     }

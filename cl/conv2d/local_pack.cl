@@ -2,11 +2,12 @@
  * explained there), by small work-items side by side.
  *
  * depth counts the channels that the sum runs over, width the output channels of a group; data not
- * 0: for the gradient of the input, where the two change places in w.  HALF 1: the filters are cells
- * of common/product.h with two terms each; depth is even, data 0.
+ * 0: for the gradient of the input, where the two change places in w.  HALF 1: the filters are
+ * cells of common/product.h with two terms each, and depth is even.  The zeros in front are not
+ * written: conv2d/local.cl reads none.
  *
  * Launch: global size (panels * KB, 1 + depth).  One work-item: all taps of one output channel and
- * one depth; those of row 0 share bias and zeros.
+ * one depth; those of row 0 write the bias.
  */
 #ifndef HALF
 #define HALF 0
@@ -23,8 +24,6 @@ __kernel void conv2d_local_pack(__global const float *restrict w,
         return;
     if (d < 0) {
         u[zeros + column] = has_bias && k < width ? bias[group * width + k] : 0.0f;
-        for (int i = column; i < zeros; i += panels * KB)
-            u[i] = 0.0f;
         return;
     }
     const int filter = data ? (group * depth + d) * width + k : (group * width + k) * depth + d;

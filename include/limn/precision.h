@@ -1,15 +1,19 @@
 /* limn/precision.h: convolutions in half precision, where a user allows it.
  *
- * LIMN_PRECISION_FP16 lets the forward pass of a convolution round its input and its filters to
- * half precision (IEEE 754 binary16: 11 significant bits) before they are multiplied.  Products and
- * their sum stay in single precision (matrix units may cut the last bits of a sum off instead of
- * rounding them), so do bias, normalisation, everything in between, and all gradients: those of a
- * loss soon are below what half can hold.
+ * LIMN_PRECISION_FP16 lets a convolution round what it multiplies to half precision (IEEE 754
+ * binary16: 11 significant bits): its input, its filters and, in training, the gradient of its
+ * output.  Products and their sum stay in single precision (matrix units may cut the last bits of a
+ * sum off instead of rounding them), and so does all else: bias, normalisation, losses, weights and
+ * their updates.
  *
  *   error     each factor is off by at most 2^-11 (0.05 %) of itself, by 2^-25 where it is below
  *             2^-14 in magnitude
  *   range     65504 at most; what lies beyond becomes NaN, and so does every value that it takes
  *             part in, down to the logits: never an infinity that could vanish in a maximum with 0
+ *   gradients soon are below what half can hold.  Every one of a tensor is multiplied by a power of
+ *             two before it is rounded, and the result divided by it, both exact; the power brings
+ *             the largest to 2^14.  So no loss needs a scale, gradients have no range, and those
+ *             below 2^-28 of the largest are off by at most 2^-39 of the largest
  *
  * It is a permission.  Which layers make use of it is the tuner's choice (limn/tune.h), which
  * measures forms in half precision beside the others, or the default's; on a CPU device no form in
@@ -29,12 +33,12 @@ typedef enum limn_precision {
     LIMN_PRECISION_FP16
 } limn_precision;
 
-/** For graphs built from now on: predictions, explanations, benchmarks and training (its forward
- *  pass) that begin later.  FP16 first looks for matrix units (NVIDIA's, by a probe that must build
- *  and compute right), then runs every form in half precision on a small case against the scalar
- *  reference: one that does not build or differs by more than its bound is left out, and a warning
- *  says so.  LIMN_NO_DEVICE where none is left, LIMN_BAD_USAGE for a precision that is none.  A
- * note is logged where none is worth a try on this kind of device. */
+/** For graphs built from now on: predictions, explanations, benchmarks and training that begin
+ *  later.  FP16 first looks for matrix units (NVIDIA's, by a probe that must build
+ *  and compute right), then runs every form in half precision on a small case, forward and
+ * backward, against the scalar reference: one that does not build or differs by more than its bound
+ * is left out, and a warning says so.  LIMN_NO_DEVICE where none is left, LIMN_BAD_USAGE for a
+ * precision that is none.  A note is logged where none is worth a try on this kind of device. */
 LIMN_API limn_status limn_precision_set(limn_device *device, limn_precision precision);
 
 #ifdef __cplusplus

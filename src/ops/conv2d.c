@@ -1,4 +1,5 @@
 /* Two-dimensional convolution (cross-correlation, as in every framework), channels last. */
+#include "ops/amax.h"
 #include "ops/conv2d/conv2d.h"
 
 #include <stdio.h>
@@ -10,8 +11,9 @@ static const conv2d_impl *const implementations[] = {
     &conv2d_local,        &conv2d_plain};
 enum { IMPL_COUNT = sizeof implementations / sizeof implementations[0] };
 
-/* Each factor of each product is off by 2^-11 of itself at most; over a sum that adds up like a
- * random walk, as the sum itself does.  Twice over, for results of few products or few sums. */
+/* Each factor of each product is off by 2^-11 of itself at most (gradients: and by 2^-39 of the
+ * largest); over a sum that adds up like a random walk, as the sum itself does.  Twice over, for
+ * results of few products or few sums. */
 static const double half_bound = 4 * 0x1p-11;
 
 /* Slices of the gradient of the bias: fixed, so that its sum has one order. */
@@ -93,8 +95,6 @@ static const char *misfit(const limn_device_limits *limits, int which, const con
                           conv2d_direction direction)
 {
     const conv2d_impl *impl = implementations[which];
-    if (impl->half && direction != CONV2D_FORWARD)
-        return "gradients are computed in single precision";
     if (impl->half && !(limits->half_forms >> which & 1))
         return "half precision is not asked for, or this form failed its check";
     return impl->accepts(limits, s, direction);
@@ -250,6 +250,16 @@ limn_status conv2d_plan_forward(limn_device *device, const void *params, const l
     return LIMN_OK;
 }
 
+/* Whether a gradient is made by the implementation that was asked for by number: by one in half
+ * precision where that serves it, its shapes are fewer than those of the forward pass. */
+static bool is_forced(limn_device *device, const conv2d_params *p, const conv2d_shape *s,
+                      conv2d_direction direction)
+{
+    const int which = (int)p->impl - 1;
+    return which >= 0 && !(implementations[which]->half &&
+                           misfit(limn_device_get_limits(device), which, s, direction));
+}
+
 static limn_status plan(limn_device *device, const void *params, const limn_desc *in, int in_count,
                         limn_op_plan *out)
 {
@@ -258,8 +268,8 @@ static limn_status plan(limn_device *device, const void *params, const limn_desc
     conv2d_shape s;
     char where[160];
     limn_status status = conv2d_plan_forward(device, params, in, in_count, &s, out);
-    const bool forced = p->impl > 0 && !(status == LIMN_OK && implementations[p->impl - 1]->half);
     for (int d = CONV2D_DATA; d <= CONV2D_FILTER && status == LIMN_OK; d++) {
+        const bool forced = is_forced(device, p, &s, (conv2d_direction)d);
         out->choice[d] = forced ? (int)p->impl - 1 : limn_op_choose("conv2d", &choices, &c, d);
         describe(in, where, sizeof where);
         if (forced)
@@ -339,21 +349,29 @@ static limn_status bias_gradient(const limn_op_run *r, const conv2d_shape *s)
 static limn_status backward(const limn_op_run *r)
 {
     const conv2d_shape s = shape_of_run(r);
+    const limn_tensor *dy = r->grad_out[0];
     static const conv2d_direction gradients[2] = {CONV2D_DATA, CONV2D_FILTER};
+    bool has_amax = false;
     for (int i = 0; i < 2; i++) {
+        const conv2d_impl *impl = conv2d_chosen(r->plan, gradients[i]);
         if (!r->grad_in[i])
             continue;
+        limn_status status = LIMN_OK;
+        if (impl->half && !has_amax)
+            status = limn_amax(r->device, dy->buffer, limn_desc_count(&dy->desc), r->scratch);
+        if (status != LIMN_OK)
+            return status;
+        has_amax = impl->half;
         const conv2d_call call = {
             .device = r->device,
             .shape = &s,
             .x = i == 1 ? r->in[0]->buffer : NULL,
             .w = i == 0 ? r->in[1]->buffer : NULL,
-            .dy = r->grad_out[0]->buffer,
+            .dy = dy->buffer,
             .result = r->grad_in[i]->buffer,
             .scratch = r->scratch,
         };
-        const limn_status status = conv2d_chosen(r->plan, gradients[i])->run(&call, gradients[i]);
-        if (status != LIMN_OK)
+        if ((status = impl->run(&call, gradients[i])) != LIMN_OK)
             return status;
     }
     return s.bias && r->grad_in[2] ? bias_gradient(r, &s) : LIMN_OK;
@@ -374,7 +392,7 @@ static void backward_reference(const limn_op_reference *r)
 static const limn_op_example example = {
     .params = "stride=2 pad=1",
     .in_count = 3,
-    .in = {{LIMN_F32, 4, {2, 7, 6, 20}}, {LIMN_F32, 4, {18, 20, 3, 3}}, {LIMN_F32, 1, {18}}},
+    .in = {{LIMN_F32, 4, {2, 7, 6, 20}}, {LIMN_F32, 4, {20, 20, 3, 3}}, {LIMN_F32, 1, {20}}},
     .tolerance = 1e-5, /* sums of 180 products */
 };
 

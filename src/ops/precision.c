@@ -4,6 +4,7 @@
 #include "ops/check.h"
 #include "ops/conv2d/conv2d.h"
 
+#include <math.h>
 #include <stdio.h>
 
 /* What ends the whole check; all else leaves one form out. */
@@ -13,30 +14,39 @@ static bool is_fatal(limn_context *ctx, limn_status status)
            (status != LIMN_OK && limn_error_is_host_memory(ctx));
 }
 
+/* The loosest bound of the gradients. */
+static double backward_bound(const limn_op *op, const limn_choice_case *c, int which)
+{
+    double bound = 0;
+    for (int direction = 1; op->choices->directions[direction]; direction++)
+        bound = fmax(bound, op->choices->bound(c, direction, which));
+    return bound;
+}
+
 /* One form on the op's example; its bit is set in *passed where it is right. */
 static limn_status check(limn_device *device, const limn_op *op, const limn_choice_case *c,
                          int which, unsigned *passed)
 {
     limn_context *ctx = limn_device_context(device);
-    const limn_op_check_way forward = {.asked = 0, .in_place = -1};
-    const double bound = op->choices->bound(c, 0, which);
+    const double bounds[] = {op->choices->bound(c, 0, which), backward_bound(op, c, which)};
     limn_op_check seen;
     char params[128];
     snprintf(params, sizeof params, "%s impl=%d", op->example->params, which + 1);
     const limn_status status = limn_op_check_run(device, op, params, op->example->in,
-                                                 op->example->in_count, 1, &forward, &seen);
+                                                 op->example->in_count, 1, NULL, &seen);
     if (is_fatal(ctx, status))
         return status;
     if (status != LIMN_OK) {
         limn_log(ctx, LIMN_LOG_WARNING, "%s in half precision, %s, is left out: %s", op->name,
                  op->choices->name(which), limn_error_text(ctx));
         limn_error_clear(ctx);
-    } else if (!(seen.forward_error <= bound) || !seen.guards_intact || !seen.inputs_intact ||
-               !seen.repeats) {
+    } else if (!(seen.forward_error <= bounds[0]) || !(seen.backward_error <= bounds[1]) ||
+               !seen.guards_intact || !seen.inputs_intact || !seen.repeats) {
         limn_log(ctx, LIMN_LOG_WARNING,
-                 "%s in half precision, %s, is left out: it computes wrong here (error %.2g, at "
-                 "most %.2g is allowed)",
-                 op->name, op->choices->name(which), seen.forward_error, bound);
+                 "%s in half precision, %s, is left out: it computes wrong here (errors %.2g and "
+                 "%.2g, at most %.2g and %.2g are allowed)",
+                 op->name, op->choices->name(which), seen.forward_error, seen.backward_error,
+                 bounds[0], bounds[1]);
     } else {
         *passed |= 1u << which;
     }

@@ -68,11 +68,11 @@ size_t conv2d_packed_floats(const conv2d_shape *s, conv2d_direction direction, i
     return (size_t)zeros_of(s, direction) + panels * (size_t)kb * rows;
 }
 
-size_t conv2d_packed_half_bytes(const conv2d_shape *s, int kb)
+size_t conv2d_packed_half_bytes(const conv2d_shape *s, conv2d_direction direction, int kb)
 {
-    const size_t filters = (size_t)s->groups * (size_t)blocks_of(s, CONV2D_FORWARD, kb) *
-                           (size_t)kb * (size_t)s->taps * (size_t)s->cg;
-    return sizeof(float) * conv2d_packed_floats(s, CONV2D_FORWARD, kb) -
+    const size_t filters = (size_t)s->groups * (size_t)blocks_of(s, direction, kb) * (size_t)kb *
+                           (size_t)s->taps * (size_t)depth_of(s, direction);
+    return sizeof(float) * conv2d_packed_floats(s, direction, kb) -
            (sizeof(float) - sizeof(uint16_t)) * filters;
 }
 

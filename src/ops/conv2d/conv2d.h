@@ -59,12 +59,13 @@ typedef struct conv2d_call {
     const conv2d_shape *shape;
     const limn_buffer *x, *w, *bias, *dy;
     limn_buffer *result;   /**< y, dx or dw: overwritten whole */
-    limn_buffer *scratch;  /**< NULL where `scratch` says 0 */
+    limn_buffer *scratch;  /**< NULL where `scratch` says 0; with `half`, a gradient's begins with
+                                the amax of dy (ops/amax.h), which run leaves there */
     limn_buffer *prepared; /**< CONV2D_FORWARD: NULL where `prepared` says 0 */
     conv2d_epilogue epilogue;
 } conv2d_call;
 
-/** One way to compute all three directions, or with `half` the first. */
+/** One way to compute all three directions. */
 typedef struct conv2d_impl {
     const char *name;
     /** NULL, or why it declines: part of a sentence such as "fewer than 8 filters in a group". */
@@ -82,8 +83,8 @@ typedef struct conv2d_impl {
     int worth_channels; /**< with fewer, in or out of a group, it is not worth a try unasked */
     /** NULL, or why it is not worth a try unasked otherwise; itself NULL: it always is. */
     const char *(*futile)(const conv2d_shape *shape, conv2d_direction direction);
-    /** CONV2D_FORWARD only, and only where limits->half_forms allows it: x and the filters are
-     * rounded to half precision before they are multiplied. */
+    /** Where limits->half_forms allows it only: what is multiplied is rounded to half precision, dy
+     *  as cl/common/raise.h says. */
     bool half;
     bool for_matrix_units; /**< any other device runs it, but slowly */
 } conv2d_impl;
@@ -132,13 +133,13 @@ conv2d_class conv2d_class_make(const conv2d_axis *axis, conv2d_direction directi
 
 /** Floats of zeros, bias and panels that conv2d/pack.cl writes with panels of `kb` channels. */
 size_t conv2d_packed_floats(const conv2d_shape *shape, conv2d_direction direction, int kb);
-/** Bytes for CONV2D_FORWARD where the panels hold halves. */
-size_t conv2d_packed_half_bytes(const conv2d_shape *shape, int kb);
+/** Bytes where the panels hold halves. */
+size_t conv2d_packed_half_bytes(const conv2d_shape *shape, conv2d_direction direction, int kb);
 /** Rearranges the filters (and the bias) into call->prepared (CONV2D_FORWARD) or call->scratch
  *  (CONV2D_DATA); kb = 16 * nv. */
 limn_status conv2d_pack(const conv2d_call *call, conv2d_direction direction, int nv);
-/** The same for conv2d_local, panels of kb channels; `half`: in half precision, CONV2D_FORWARD
- *  only; cl/conv2d/local_pack.cl. */
+/** The same for conv2d_local, panels of kb channels; `half`: in half precision;
+ *  cl/conv2d/local_pack.cl. */
 limn_status conv2d_local_pack(const conv2d_call *call, conv2d_direction direction, int kb,
                               bool half);
 

@@ -8,13 +8,15 @@ enum {
     MAX_CLASSES = 256,   /* launches that one gradient of the input may take */
     GROUPS_PER_UNIT = 8, /* work-groups a compute unit is to have, filter gradient */
     SLICE_PIXELS = 256,  /* fewest pixels of a slice of the filter gradient */
+    HEAD =
+        16, /* floats in front of its partial sums: the amax of dy, the rest keeps float4 aligned */
     MAX_PART_BYTES = 64 * 1024 * 1024
 };
 
 /* What a row of the table of implementations stands for. */
 typedef struct local_kind {
     int each;    /* 4: few registers; 8: half the reads of local memory, in whole vectors only */
-    bool half;   /* pixels and filters in half precision; CONV2D_FORWARD only */
+    bool half;   /* pixels, filters and gradients in half precision */
     bool matrix; /* and their products by matrix units */
 } local_kind;
 
@@ -52,11 +54,12 @@ static bool in_fours(const conv2d_shape *s, conv2d_direction direction)
 static void define(const limn_device_limits *limits, const local_form *f, const conv2d_shape *s,
                    conv2d_direction direction, char *text, size_t size)
 {
-    char matrix[24] = "";
+    char matrix[24] = " ";
     if (f->matrix)
-        conv2d_matrix_define(limits->matrix_units, matrix, sizeof matrix);
-    snprintf(text, size, "-DSIDE=%d -DEACH=%d -DLOAD=%d%s%s", f->side, f->each,
-             in_fours(s, direction) ? 4 : 1, f->half ? " -DHALF=1 " : "", matrix);
+        conv2d_matrix_define(limits->matrix_units, matrix + 1, sizeof matrix - 1);
+    snprintf(text, size, "-DSIDE=%d -DEACH=%d -DLOAD=%d%s%s%s", f->side, f->each,
+             in_fours(s, direction) ? 4 : 1, f->half ? " -DHALF=1" : "", matrix,
+             f->half && direction == CONV2D_DATA ? " -DRAISE=1" : "");
 }
 
 static size_t columns_of(const conv2d_shape *s)
@@ -90,11 +93,17 @@ static size_t slice_count(const limn_device_limits *limits, const conv2d_shape *
     return (size_t)((pixels - 1) / per + 1);
 }
 
-static size_t prepared(const limn_device_limits *limits, const conv2d_shape *s, local_kind kind)
+static size_t packed_bytes(const limn_device_limits *limits, const conv2d_shape *s,
+                           conv2d_direction direction, local_kind kind)
 {
     const int kb = form_for(limits, kind).tile;
-    return kind.half ? conv2d_packed_half_bytes(s, kb)
-                     : sizeof(float) * conv2d_packed_floats(s, CONV2D_FORWARD, kb);
+    return kind.half ? conv2d_packed_half_bytes(s, direction, kb)
+                     : sizeof(float) * conv2d_packed_floats(s, direction, kb);
+}
+
+static size_t prepared(const limn_device_limits *limits, const conv2d_shape *s, local_kind kind)
+{
+    return packed_bytes(limits, s, CONV2D_FORWARD, kind);
 }
 
 static limn_status prepare(const conv2d_call *call, local_kind kind)
@@ -108,10 +117,9 @@ static size_t scratch(const limn_device_limits *limits, const conv2d_shape *s,
 {
     const local_form f = form_for(limits, kind);
     if (direction == CONV2D_FILTER)
-        return sizeof(float) * slice_count(limits, s, &f) * (size_t)s->groups * (size_t)s->kg *
-               columns_of(s);
-    return direction == CONV2D_DATA ? sizeof(float) * conv2d_packed_floats(s, direction, f.tile)
-                                    : 0;
+        return sizeof(float) * (HEAD + slice_count(limits, s, &f) * (size_t)s->groups *
+                                           (size_t)s->kg * columns_of(s));
+    return direction == CONV2D_DATA ? packed_bytes(limits, s, direction, kind) : 0;
 }
 
 static const char *refusal(const limn_device_limits *limits, const conv2d_shape *s,
@@ -139,11 +147,11 @@ static limn_status run_classes(const conv2d_call *call, conv2d_direction directi
     const int kb = f->tile;
     const size_t group = (size_t)f->side * (size_t)f->side;
     const size_t blocks = tiles(direction == CONV2D_DATA ? s->cg : s->kg, f);
-    char defines[64];
+    char defines[96];
     define(limn_device_get_limits(call->device), f, s, direction, defines, sizeof defines);
     const limn_buffer *packed = direction == CONV2D_DATA ? call->scratch : call->prepared;
     limn_status status =
-        direction == CONV2D_DATA ? conv2d_local_pack(call, direction, kb, false) : LIMN_OK;
+        direction == CONV2D_DATA ? conv2d_local_pack(call, direction, kb, f->half) : LIMN_OK;
     if (status != LIMN_OK)
         return status;
     const int h_count = conv2d_class_count(&s->h, direction);
@@ -176,21 +184,23 @@ static limn_status run_filter(const conv2d_call *call, const local_form *f)
     const limn_grid grid = {
         {(size_t)s->groups * tiles(s->kg, f) * tiles((int)columns_of(s), f) * group, slices, 1},
         {group, 1, 1}};
-    char defines[64];
+    char defines[96];
     define(limits, f, s, CONV2D_FILTER, defines, sizeof defines);
-    const limn_status status = LIMN_LAUNCH(
-        call->device, "conv2d_local_filter", defines, grid, limn_in(call->x), limn_in(call->dy),
-        limn_out(call->scratch), limn_int(s->n), limn_int(slice_pixels(limits, s, f)),
-        limn_int(s->groups), limn_int(s->h.in), limn_int(s->w.in), limn_int(s->cg),
-        limn_int(s->h.out), limn_int(s->w.out), limn_int(s->kg), limn_int(s->h.kernel),
-        limn_int(s->w.kernel), limn_int(s->h.stride), limn_int(s->h.pad), limn_int(s->h.dilation),
-        limn_int(s->w.stride), limn_int(s->w.pad), limn_int(s->w.dilation));
+    const limn_status status =
+        LIMN_LAUNCH(call->device, "conv2d_local_filter", defines, grid, limn_in(call->x),
+                    limn_in(call->dy), limn_inout(call->scratch), limn_int(HEAD), limn_int(s->n),
+                    limn_int(slice_pixels(limits, s, f)), limn_int(s->groups), limn_int(s->h.in),
+                    limn_int(s->w.in), limn_int(s->cg), limn_int(s->h.out), limn_int(s->w.out),
+                    limn_int(s->kg), limn_int(s->h.kernel), limn_int(s->w.kernel),
+                    limn_int(s->h.stride), limn_int(s->h.pad), limn_int(s->h.dilation),
+                    limn_int(s->w.stride), limn_int(s->w.pad), limn_int(s->w.dilation));
     if (status != LIMN_OK)
         return status;
     const limn_grid sum = {{columns_of(s), k_count, 1}, {0, 0, 0}};
     return LIMN_LAUNCH(call->device, "conv2d_local_filter_sum", defines, sum,
-                       limn_in(call->scratch), limn_out(call->result), limn_int((int64_t)slices),
-                       limn_int((int64_t)k_count), limn_int(s->cg), limn_int(s->taps));
+                       limn_in(call->scratch), limn_out(call->result), limn_int(HEAD),
+                       limn_int((int64_t)slices), limn_int((int64_t)k_count), limn_int(s->cg),
+                       limn_int(s->taps));
 }
 
 static limn_status run(const conv2d_call *call, conv2d_direction direction, local_kind kind)
