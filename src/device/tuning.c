@@ -12,7 +12,7 @@
 
 /* Counts up when a name or a class comes to mean something else, or an implementation comes to serve
  * more: what was found without it would keep it out. */
-static const char first_line[] = "limn tuning 2\n";
+static const char first_line[] = "limn tuning 3\n";
 
 enum { MAX_BYTES = 1 << 20, MAX_FINDINGS = 8192, FIELDS = 5, END_LINE = 48 };
 static const size_t field_size[FIELDS] = {LIMN_TUNING_OP, LIMN_TUNING_SHAPE, LIMN_TUNING_OP,

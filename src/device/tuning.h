@@ -3,7 +3,7 @@
  * A finding has a key of three texts: the op, the class of its shapes, the direction.  The findings
  * of one device, driver and platform are one text file in the cache directory:
  *
- *     limn tuning 2
+ *     limn tuning 3
  *     device <hash of its identity>
  *     <op> TAB <class> TAB <direction> TAB <choice> TAB measured|assumed
  *     ...

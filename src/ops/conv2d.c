@@ -6,9 +6,9 @@
 
 /* Best first.  The parameter impl names one by its place, from 1. */
 static const conv2d_impl *const implementations[] = {
-    &conv2d_winograd,     &conv2d_tile,         &conv2d_depthwise,  &conv2d_depthwise_gpu,
-    &conv2d_local_matrix, &conv2d_winograd_gpu, &conv2d_local_half, &conv2d_local_wide,
-    &conv2d_local,        &conv2d_plain};
+    &conv2d_winograd,     &conv2d_tile,         &conv2d_depthwise,      &conv2d_depthwise_gpu,
+    &conv2d_local_matrix, &conv2d_winograd_gpu, &conv2d_winograd_gpu_2, &conv2d_local_half,
+    &conv2d_local_wide,   &conv2d_local,        &conv2d_plain};
 enum { IMPL_COUNT = sizeof implementations / sizeof implementations[0] };
 
 /* Each factor of each product is off by 2^-11 of itself at most (gradients: and by 2^-39 of the

@@ -236,7 +236,7 @@ static void damaged_files_are_ignored(void **state)
     write_whole(path, good, size);
     assert_true(is_read(r));
     /* A bad file does not stand in the way of a good one. */
-    write_whole(path, "limn tuning 2\n", 14);
+    write_whole(path, "limn tuning 3\n", 14);
     set(r->device, &three, "cpu", LIMN_TUNING_MEASURED);
     assert_int_equal(limn_tuning_keep(r->device, true), LIMN_OK);
     assert_true(is_read(r));
@@ -265,20 +265,20 @@ static void malformed_files_are_ignored(void **state)
         size_t count;
         bool good;
     } cases[] = {
-        {"limn tuning 2\n", second, "conv2d\tc1\tforward\ttile\tmeasured\n", 1, true},
-        {"limn tuning 2\n", second, "", 0, true},
+        {"limn tuning 3\n", second, "conv2d\tc1\tforward\ttile\tmeasured\n", 1, true},
+        {"limn tuning 3\n", second, "", 0, true},
         {"limn tuning 1\n", second, "conv2d\tc1\tforward\ttile\tmeasured\n", 1, false},
-        {"limn tuning 2\r\n", second, "conv2d\tc1\tforward\ttile\tmeasured\n", 1, false},
-        {"limn tuning 2\n", "device 0000000000000000\n", "conv2d\tc\tforward\tx\tmeasured\n", 1,
+        {"limn tuning 3\r\n", second, "conv2d\tc1\tforward\ttile\tmeasured\n", 1, false},
+        {"limn tuning 3\n", "device 0000000000000000\n", "conv2d\tc\tforward\tx\tmeasured\n", 1,
          false},
-        {"limn tuning 2\n", second, "conv2d\tc1\tforward\ttile\tmeasured\n", 2, false},
-        {"limn tuning 2\n", second, "conv2d\tc1\tforward\ttile\tguessed\n", 1, false},
-        {"limn tuning 2\n", second, "conv2d\tc1\tforward\ttile\n", 1, false},
-        {"limn tuning 2\n", second, "conv2d\tc1\tforward\ttile\tmeasured\tmore\n", 1, false},
-        {"limn tuning 2\n", second, "conv2d\t\tforward\ttile\tmeasured\n", 1, false},
-        {"limn tuning 2\n", second, "conv2d\tc\x01\tforward\ttile\tmeasured\n", 1, false},
-        {"limn tuning 2\n", second, "conv2d\tc\xff\tforward\ttile\tmeasured\n", 1, false},
-        {"limn tuning 2\n", second,
+        {"limn tuning 3\n", second, "conv2d\tc1\tforward\ttile\tmeasured\n", 2, false},
+        {"limn tuning 3\n", second, "conv2d\tc1\tforward\ttile\tguessed\n", 1, false},
+        {"limn tuning 3\n", second, "conv2d\tc1\tforward\ttile\n", 1, false},
+        {"limn tuning 3\n", second, "conv2d\tc1\tforward\ttile\tmeasured\tmore\n", 1, false},
+        {"limn tuning 3\n", second, "conv2d\t\tforward\ttile\tmeasured\n", 1, false},
+        {"limn tuning 3\n", second, "conv2d\tc\x01\tforward\ttile\tmeasured\n", 1, false},
+        {"limn tuning 3\n", second, "conv2d\tc\xff\tforward\ttile\tmeasured\n", 1, false},
+        {"limn tuning 3\n", second,
          "conv2d\tc1\tforward\ttile\tmeasured\nconv2d\tc1\tforward\tlocal\tmeasured\n", 2, false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -296,7 +296,7 @@ static void malformed_files_are_ignored(void **state)
     for (int field = 0; field < 4; field++) { /* absurd names */
         char text[2048];
         const size_t used =
-            (size_t)snprintf(text, sizeof text, "limn tuning 2\n%s%s\t%s\t%s\t%s\tmeasured\n",
+            (size_t)snprintf(text, sizeof text, "limn tuning 3\n%s%s\t%s\t%s\t%s\tmeasured\n",
                              second, field == 0 ? wide : "conv2d", field == 1 ? wide : "c1",
                              field == 2 ? wide : "forward", field == 3 ? wide : "tile");
         limn_tuning_seal(text, used, sizeof text, 1);

@@ -15,16 +15,18 @@
     {                                                                                              \
         params, 3, {LIMN_F4(n, h, w, c), LIMN_F4(k, cg, r, s), LIMN_F1(k)}, false                  \
     }
-/* The same for every implementation of any shape: 2 tile, 9 local, 10 plain. */
+/* The same for every implementation of any shape: 2 tile, 10 local, 11 plain. */
 #define EVERY(conv, params, ...)                                                                   \
-    conv("impl=2 " params, __VA_ARGS__), conv("impl=9 " params, __VA_ARGS__),                      \
-        conv("impl=10 " params, __VA_ARGS__)
-/* For both of Winograd: 1 on CPU devices, 6 on GPUs. */
+    conv("impl=2 " params, __VA_ARGS__), conv("impl=10 " params, __VA_ARGS__),                     \
+        conv("impl=11 " params, __VA_ARGS__)
+/* For Winograd: 1 on CPU devices, 6 and 7 on GPUs with tiles of 4x4 and of 2x2. */
 #define WINOGRAD(conv, params, ...)                                                                \
-    conv("impl=1 " params, __VA_ARGS__), conv("impl=6 " params, __VA_ARGS__)
-/* For both in half precision: 5 with matrix units, 7 without. */
+    conv("impl=1 " params, __VA_ARGS__), WINOGRAD_GPU(conv, params, __VA_ARGS__)
+#define WINOGRAD_GPU(conv, params, ...)                                                            \
+    conv("impl=6 " params, __VA_ARGS__), conv("impl=7 " params, __VA_ARGS__)
+/* For both in half precision: 5 with matrix units, 8 without. */
 #define IN_HALF(conv, params, ...)                                                                 \
-    conv("impl=5 " params, __VA_ARGS__), conv("impl=7 " params, __VA_ARGS__)
+    conv("impl=5 " params, __VA_ARGS__), conv("impl=8 " params, __VA_ARGS__)
 /* For both of depthwise: 3 on CPU devices, 4 on GPUs. */
 #define DEPTHWISE(conv, params, ...)                                                               \
     conv("impl=3 " params, __VA_ARGS__), conv("impl=4 " params, __VA_ARGS__)
@@ -33,9 +35,10 @@ static const limn_op_case cases[] = {
     /* for a simulator: what no smaller case reaches */
     CONV_BIAS("impl=1 pad=1", 1, 4, 4, 161, 16, 161, 3, 3),
     CONV_BIAS("impl=6 pad=1", 1, 3, 4, 16, 16, 16, 3, 3),
+    CONV_BIAS("impl=7 pad=1", 1, 3, 4, 16, 16, 16, 3, 3),
     CONV_BIAS("impl=1 stride=2 pad=1", 1, 7, 4, 16, 16, 16, 3, 3),
-    CONV("impl=8 groups=2 pad=1", 1, 3, 4, 16, 16, 8, 3, 2),
-    CONV("impl=9 groups=2 pad=1", 1, 3, 3, 16, 18, 8, 3, 2),
+    CONV("impl=9 groups=2 pad=1", 1, 3, 4, 16, 16, 8, 3, 2),
+    CONV("impl=10 groups=2 pad=1", 1, 3, 3, 16, 18, 8, 3, 2),
     IN_HALF(CONV_BIAS, "groups=2 pad=1", 1, 3, 4, 16, 16, 8, 3, 2),
     /* chosen by the device */
     CONV_BIAS("pad=1", 2, 8, 8, 16, 16, 16, 3, 3),
@@ -122,8 +125,15 @@ static const limn_op_case cases[] = {
     CONV("impl=1 stride=2 pad=1", 4, 7, 13, 160, 144, 160, 3, 3),
     CONV("impl=1 stride=2 pad=4 pad_w=1", 3, 7, 7, 16, 16, 16, 3, 3),
     /* several launches over tiles, the last one short, and several slices of their sums */
-    CONV_BIAS("impl=6 pad=1", 3, 33, 30, 16, 20, 16, 3, 3),
-    CONV("impl=6", 3, 62, 64, 17, 16, 17, 3, 3),
+    WINOGRAD_GPU(CONV_BIAS, "pad=1", 3, 33, 30, 16, 20, 16, 3, 3),
+    WINOGRAD_GPU(CONV, "", 3, 62, 64, 17, 16, 17, 3, 3),
+    /* tiles of 2x2: maps of which larger ones would be more than half empty, rows and columns of
+     * half a tile, both sizes of a product's tile, any pad */
+    CONV("impl=7 pad=1", 7, 2, 2, 64, 48, 64, 3, 3),
+    CONV_BIAS("impl=7 pad=1", 3, 5, 5, 40, 70, 40, 3, 3),
+    CONV("impl=7 pad=0", 2, 7, 4, 33, 17, 33, 3, 3),
+    CONV("impl=7 pad=2", 4, 3, 4, 16, 33, 16, 3, 3),
+    CONV("impl=7 pad=2 pad_w=0", 2, 3, 7, 20, 24, 20, 3, 3),
     /* several slices, chunks, runs of tiles and runs of blocks of the gradient of the filters */
     EVERY(CONV, "", 2, 33, 20, 18, 20, 18, 1, 1),
     EVERY(CONV, "pad=1 stride=2", 3, 40, 39, 17, 70, 17, 3, 3),
@@ -131,14 +141,14 @@ static const limn_op_case cases[] = {
     EVERY(CONV, "groups=2 pad=2", 2, 25, 24, 40, 66, 20, 2, 2),
     EVERY(CONV, "stride=4 pad=1", 2, 3, 6, 16, 40, 16, 5, 1), /* taps that meet no pixel */
     /* tiles of local memory with four values read at a time: all that multiples of 4 allow */
-    CONV_BIAS("impl=8 pad=1", 2, 5, 4, 4, 64, 4, 3, 3),
-    CONV("impl=8 pad=1", 1, 9, 8, 20, 68, 20, 3, 3),
-    CONV("impl=8 stride=2", 2, 7, 6, 32, 48, 32, 1, 1),
-    CONV("impl=8 dilation=2 stride=2 pad=1", 2, 8, 9, 16, 16, 16, 3, 3),
-    CONV("impl=8 dilation=4 stride=6 pad=3", 1, 13, 12, 8, 16, 8, 3, 3),
-    CONV_BIAS("impl=8 groups=3 pad=2", 2, 25, 24, 36, 60, 12, 2, 2),
-    CONV("impl=8", 2, 33, 20, 20, 132, 20, 1, 1),
-    CONV("impl=8 groups=2 stride=2 pad=1", 2, 4, 4, 16, 24, 8, 3, 3),
+    CONV_BIAS("impl=9 pad=1", 2, 5, 4, 4, 64, 4, 3, 3),
+    CONV("impl=9 pad=1", 1, 9, 8, 20, 68, 20, 3, 3),
+    CONV("impl=9 stride=2", 2, 7, 6, 32, 48, 32, 1, 1),
+    CONV("impl=9 dilation=2 stride=2 pad=1", 2, 8, 9, 16, 16, 16, 3, 3),
+    CONV("impl=9 dilation=4 stride=6 pad=3", 1, 13, 12, 8, 16, 8, 3, 3),
+    CONV_BIAS("impl=9 groups=3 pad=2", 2, 25, 24, 36, 60, 12, 2, 2),
+    CONV("impl=9", 2, 33, 20, 20, 132, 20, 1, 1),
+    CONV("impl=9 groups=2 stride=2 pad=1", 2, 4, 4, 16, 24, 8, 3, 3),
     /* halves: full and ragged tiles of pixels and channels, terms that are no whole step */
     IN_HALF(CONV_BIAS, "pad=1", 2, 5, 4, 4, 64, 4, 3, 3),
     IN_HALF(CONV, "pad=1", 1, 9, 8, 20, 67, 20, 3, 3),
@@ -190,9 +200,12 @@ static int plans(limn_device *device)
         {"impl=3 groups=6", LIMN_BAD_USAGE, {LIMN_F4(1, 9, 9, 6), LIMN_F4(6, 1, 9, 9)}, 2},
         {"impl=4 groups=6", LIMN_BAD_USAGE, {LIMN_F4(1, 5, 5, 6), LIMN_F4(12, 1, 3, 3)}, 2},
         {"impl=6", LIMN_BAD_USAGE, {LIMN_F4(1, 8, 8, 32), LIMN_F4(32, 32, 3, 2)}, 2},
-        {"impl=8", LIMN_BAD_USAGE, {LIMN_F4(1, 5, 5, 6), LIMN_F4(8, 6, 3, 3)}, 2},
+        {"impl=6 pad=1", LIMN_BAD_USAGE, {LIMN_F4(1, 5, 5, 32), LIMN_F4(32, 32, 3, 3)}, 2},
+        {"impl=7", LIMN_BAD_USAGE, {LIMN_F4(1, 8, 8, 32), LIMN_F4(32, 32, 3, 2)}, 2},
+        {"impl=7 pad=1", LIMN_BAD_USAGE, {LIMN_F4(1, 1, 3, 32), LIMN_F4(32, 32, 3, 3)}, 2},
+        {"impl=9", LIMN_BAD_USAGE, {LIMN_F4(1, 5, 5, 6), LIMN_F4(8, 6, 3, 3)}, 2},
         {"impl=4 groups=6", LIMN_BAD_USAGE, {LIMN_F4(1, 9, 9, 6), LIMN_F4(6, 1, 9, 9)}, 2},
-        {"impl=7", LIMN_BAD_USAGE, {LIMN_F4(1, 5, 5, 8), LIMN_F4(8, 8, 3, 3)}, 2}, /* not allowed */
+        {"impl=8", LIMN_BAD_USAGE, {LIMN_F4(1, 5, 5, 8), LIMN_F4(8, 8, 3, 3)}, 2}, /* not allowed */
         {"", LIMN_OUT_OF_DEVICE_MEMORY, {LIMN_F4(3, 30000, 30000, 1), LIMN_F4(1, 1, 3, 3)}, 2},
     };
     const limn_op *op = limn_op_find("conv2d");
@@ -212,30 +225,69 @@ static int plans(limn_device *device)
     return wrong;
 }
 
-/* An image's result has the same bits, alone and in a batch: 3x3 filters over 7x7 pixels, whose
- * tiles Winograd's forms might cut as they please. */
-static int batches_agree(limn_device *device, int stride)
+/* Which forms of Winograd's a GPU takes where none was measured: tiles of 2x2 where those of 4x4
+ * would be more than half empty or take too much memory, unless they save few products. */
+static int presets(limn_device *device)
 {
-    enum { MANY = 24, IMAGE = 7 * 7 * 64, FILTERS = 64 * 64 * 9 };
-    float *values = malloc(sizeof *values * (MANY * IMAGE + FILTERS + (MANY + 1) * IMAGE));
+    static const struct {
+        const char *name;
+        int64_t side, channels;
+        uint64_t most_memory; /* of a buffer; 0: as the device says */
+    } rows[] = {{"winograd-gpu", 8, 64, 0},   {"winograd-gpu", 8, 32, 0},
+                {"winograd-gpu", 3, 64, 0},   {"winograd-gpu-2", 5, 64, 0},
+                {"winograd-gpu-2", 2, 64, 0}, {"winograd-gpu-2", 8, 64, 1 << 20},
+                {"local-wide", 5, 32, 0},     {"local-wide", 3, 64, 1 << 20},
+                {"local-wide", 1, 64, 0}};
+    const limn_op *op = limn_op_find("conv2d");
+    limn_device_limits *limits = (limn_device_limits *)(uintptr_t)limn_device_get_limits(device);
+    const limn_device_limits as_found = *limits;
+    int64_t params[32];
+    int wrong = op->params_size > sizeof params ||
+                limn_op_parse(limn_device_context(device), op, "pad=1", params) != LIMN_OK;
+    for (size_t i = 0; !wrong && i < 3 * (sizeof rows / sizeof *rows); i++) {
+        const int64_t side = rows[i / 3].side, channels = rows[i / 3].channels;
+        const limn_desc in[2] = {LIMN_F4(1, side, side, channels),
+                                 LIMN_F4(channels, channels, 3, 3)};
+        const limn_choice_case c = {device, params, in, 2};
+        limits->is_cpu = false;
+        if (rows[i / 3].most_memory)
+            limits->max_allocation = rows[i / 3].most_memory;
+        const char *name = op->choices->name(limn_op_preset(op->choices, &c, (int)(i % 3)));
+        *limits = as_found;
+        if (strcmp(name, rows[i / 3].name) != 0) {
+            printf("  %lldx%lld pixels, %lld channels, %s: %s, not %s\n", (long long)side,
+                   (long long)side, (long long)channels, op->choices->directions[i % 3], name,
+                   rows[i / 3].name);
+            wrong++;
+        }
+    }
+    return wrong;
+}
+
+/* An image's result has the same bits, alone and in a batch: 3x3 filters over side x side pixels,
+ * whose tiles Winograd's forms might cut as they please. */
+static int batches_agree(limn_device *device, int64_t side, int stride)
+{
+    enum { MANY = 24, FILTERS = 64 * 64 * 9 };
+    const int64_t image = side * side * 64, out = (side - 1) / stride + 1;
+    float *values = malloc(sizeof *values * (size_t)(MANY * image + FILTERS + (MANY + 1) * image));
     limn_tensor *x = NULL, *w = NULL, *y = NULL;
-    const int side = 6 / stride + 1;
     int wrong = values ? 0 : 1;
     uint32_t draw = 1;
-    for (int i = 0; !wrong && i < MANY * IMAGE + FILTERS; i++) {
+    for (int64_t i = 0; !wrong && i < MANY * image + FILTERS; i++) {
         draw = draw * 1664525u + 1013904223u;
         values[i] = (float)(draw >> 8) / (1 << 23) - 1;
     }
     for (int turn = 0; !wrong && turn < 2; turn++) {
         const int n = turn == 0 ? 1 : MANY;
-        const limn_desc pixels = LIMN_F4(n, 7, 7, 64), filters = LIMN_F4(64, 64, 3, 3),
-                        results = LIMN_F4(n, side, side, 64);
-        float *to = values + MANY * IMAGE + FILTERS + turn * IMAGE;
+        const limn_desc pixels = LIMN_F4(n, side, side, 64), filters = LIMN_F4(64, 64, 3, 3),
+                        results = LIMN_F4(n, out, out, 64);
+        float *to = values + MANY * image + FILTERS + turn * image;
         wrong += limn_tensor_create(device, &pixels, &x) != LIMN_OK ||
                  limn_tensor_create(device, &filters, &w) != LIMN_OK ||
                  limn_tensor_create(device, &results, &y) != LIMN_OK ||
                  limn_tensor_write(x, values) != LIMN_OK ||
-                 limn_tensor_write(w, values + MANY * IMAGE) != LIMN_OK ||
+                 limn_tensor_write(w, values + MANY * image) != LIMN_OK ||
                  limn_op_call(device, "conv2d", (limn_tensor *[]){x, w}, 2, &y, 1,
                               "pad=1 stride=%d", stride) != LIMN_OK ||
                  limn_tensor_read(y, to) != LIMN_OK;
@@ -243,10 +295,10 @@ static int batches_agree(limn_device *device, int stride)
         limn_tensor_destroy(&w);
         limn_tensor_destroy(&y);
     }
-    const float *alone = values + MANY * IMAGE + FILTERS;
-    if (!wrong && memcmp(alone, alone + IMAGE, sizeof *alone * (size_t)(side * side * 64)) != 0) {
-        printf("  stride %d: an image alone and in a batch of %d give different bits\n", stride,
-               MANY);
+    const float *alone = values + MANY * image + FILTERS;
+    if (!wrong && memcmp(alone, alone + image, sizeof *alone * (size_t)(out * out * 64)) != 0) {
+        printf("  stride %d, side %d: an image alone and in a batch of %d give different bits\n",
+               stride, (int)side, MANY);
         wrong++;
     }
     free(values);
@@ -301,7 +353,7 @@ static int halves(limn_device *device)
         return 1;
     }
     limn_device_allow_half(device, ~0u);
-    const int wrong = half_answers(device, "impl=5") + half_answers(device, "impl=7");
+    const int wrong = half_answers(device, "impl=5") + half_answers(device, "impl=8");
     limn_device_allow_half(device, 0);
     return wrong;
 }
@@ -324,18 +376,19 @@ static int known_answers(limn_device *device)
     const double *const with_filter[2] = {image, up};
     const limn_desc in_up[2] = {LIMN_F4(1, 3, 3, 1), LIMN_F4(1, 1, 3, 3)};
     wrong += limn_expect(device, "conv2d", "pad=1", 2, in_up, with_filter, shifted, 0);
-    return wrong + batches_agree(device, 1) + batches_agree(device, 2) + halves(device) +
-           plans(device);
+    return wrong + batches_agree(device, 7, 1) + batches_agree(device, 5, 1) +
+           batches_agree(device, 7, 2) + halves(device) + plans(device) + presets(device);
 }
 
-/* Winograd's sums are of transformed values, whose coefficients grow to 1.3 * 2.8 * 2.8 in the
- * input and the output: about three roundings more in a row on either side, seen as 1.5 to 3 times
- * the error of plain sums.  Halves are off by 2^-11 of themselves, two of them by 1e-3; over a sum
- * a third of that is seen. */
+/* Winograd's sums are of transformed values, whose coefficients in tiles of 4x4 grow to 1.3 * 2.8 *
+ * 2.8 in the input and the output: about three roundings more in a row on either side, seen as 1.5
+ * to 3 times the error of plain sums.  In tiles of 2x2 they are 0, 1, -1 and halves, so that only
+ * sums are rounded, of fewer terms than plain ones: seen as 0.3 to 0.9 times their error.  Halves
+ * are off by 2^-11 of themselves, two of them by 1e-3; over a sum a third of that is seen. */
 static double growth(const limn_op_case *c)
 {
     const int form = limn_op_case_form(c);
-    return form == 5 || form == 7 ? 500 : form == 1 || form == 6 ? 4 : 1;
+    return form == 5 || form == 8 ? 500 : form == 1 || form == 6 ? 4 : 1;
 }
 
 const limn_op_test limn_test_conv2d = {
@@ -345,9 +398,10 @@ const limn_op_test limn_test_conv2d = {
     .reason = "sums of up to 576 (forward) and 4000 (filters) products in single precision, one "
               "rounding each, errors partly cancel",
     LIMN_CASES(cases),
-    .simulated = 3,
-    .slow_forms = LIMN_FORM(5) | LIMN_FORM(6) | LIMN_FORM(7) | LIMN_FORM(8) | LIMN_FORM(9),
-    .half_forms = LIMN_FORM(5) | LIMN_FORM(7),
+    .simulated = 4,
+    .slow_forms =
+        LIMN_FORM(5) | LIMN_FORM(6) | LIMN_FORM(7) | LIMN_FORM(8) | LIMN_FORM(9) | LIMN_FORM(10),
+    .half_forms = LIMN_FORM(5) | LIMN_FORM(8),
     .names_forms = true,
     .cpu_forms = LIMN_FORM(1) | LIMN_FORM(2) | LIMN_FORM(3),
     .growth = growth,

@@ -89,16 +89,17 @@ typedef struct conv2d_impl {
     bool for_matrix_units; /**< any other device runs it, but slowly */
 } conv2d_impl;
 
-extern const conv2d_impl conv2d_plain;         /**< any shape, one work-item an element */
-extern const conv2d_impl conv2d_winograd;      /**< CPU devices: 3x3 filters of stride 1 or 2 */
-extern const conv2d_impl conv2d_tile;          /**< CPU devices: register tiles */
-extern const conv2d_impl conv2d_depthwise;     /**< CPU devices: every channel a group */
-extern const conv2d_impl conv2d_depthwise_gpu; /**< GPUs: every channel a group */
-extern const conv2d_impl conv2d_winograd_gpu;  /**< GPUs: 3x3 filters of stride 1 */
-extern const conv2d_impl conv2d_local_matrix;  /**< GPUs: such tiles, by matrix units */
-extern const conv2d_impl conv2d_local_half;    /**< GPUs: tiles of halves in local memory */
-extern const conv2d_impl conv2d_local;         /**< GPUs: tiles in local memory */
-extern const conv2d_impl conv2d_local_wide;    /**< the same with more registers */
+extern const conv2d_impl conv2d_plain;          /**< any shape, one work-item an element */
+extern const conv2d_impl conv2d_winograd;       /**< CPU devices: 3x3 filters of stride 1 or 2 */
+extern const conv2d_impl conv2d_tile;           /**< CPU devices: register tiles */
+extern const conv2d_impl conv2d_depthwise;      /**< CPU devices: every channel a group */
+extern const conv2d_impl conv2d_depthwise_gpu;  /**< GPUs: every channel a group */
+extern const conv2d_impl conv2d_winograd_gpu;   /**< GPUs: 3x3 filters of stride 1 */
+extern const conv2d_impl conv2d_winograd_gpu_2; /**< the same with tiles of 2x2, not of 4x4 */
+extern const conv2d_impl conv2d_local_matrix;   /**< GPUs: such tiles, by matrix units */
+extern const conv2d_impl conv2d_local_half;     /**< GPUs: tiles of halves in local memory */
+extern const conv2d_impl conv2d_local;          /**< GPUs: tiles in local memory */
+extern const conv2d_impl conv2d_local_wide;     /**< the same with more registers */
 
 /** The CONV2D_EPILOGUE_ARGS arguments norm, residual, steps; where there is none, buffers that are
  *  not read stand in. */
@@ -165,7 +166,7 @@ limn_status conv2d_slices_run(const conv2d_call *call);
 
 /* ---- shared by conv2d_winograd and conv2d_winograd_gpu -------------------------------------- */
 
-/** NULL, or why F(4x4, 3x3) with strides up to `most_stride` does not serve the filters. */
+/** NULL, or why no form for strides up to `most_stride` serves the filters. */
 const char *conv2d_winograd_misfit(const conv2d_shape *shape, int most_stride);
 
 /* ---- parts of conv2d_local ------------------------------------------------------------------- */
