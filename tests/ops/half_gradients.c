@@ -39,11 +39,11 @@ static const struct row {
     limn_desc in[3];
 } rows[] = {
     {"conv2d", "impl=5 pad=1", 2, {F4(2, 7, 6, 20), F4(68, 20, 3, 3)}},
-    {"conv2d", "impl=7 pad=1", 2, {F4(2, 7, 6, 20), F4(68, 20, 3, 3)}},
+    {"conv2d", "impl=8 pad=1", 2, {F4(2, 7, 6, 20), F4(68, 20, 3, 3)}},
     {"conv2d", "impl=5 stride=2 pad=1 groups=2", 2, {F4(3, 9, 8, 24), F4(16, 12, 3, 2)}},
-    {"conv2d", "impl=7 stride=2 pad=1 groups=2", 2, {F4(3, 9, 8, 24), F4(16, 12, 3, 2)}},
+    {"conv2d", "impl=8 stride=2 pad=1 groups=2", 2, {F4(3, 9, 8, 24), F4(16, 12, 3, 2)}},
     {"conv2d", "impl=5", 2, {F4(1, 6, 7, 12), F4(20, 12, 3, 3)}},
-    {"conv2d", "impl=7", 2, {F4(3, 24, 23, 8), F4(8, 8, 1, 1)}}, /* several slices of pixels */
+    {"conv2d", "impl=8", 2, {F4(3, 24, 23, 8), F4(8, 8, 1, 1)}}, /* several slices of pixels */
 };
 enum { ROWS = sizeof rows / sizeof *rows, GRADIENTS = 2 };
 
