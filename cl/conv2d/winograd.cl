@@ -28,8 +28,9 @@
  *   core's cache.  Global size (groups); group g takes rows g * T.., (g + groups) * T..; its v and
  *   m (of one panel) begin `slot` vectors after those of group g - 1.
  *
- * Local size 1 throughout.  stream 1: y is too large for the caches and is written around them;
- * only where all output channels are whole vectors.
+ * Local size 1 throughout.  stream 1: what the kernel writes (y, or v or m of _input and _product)
+ * is too large for the caches and is written around them; y only where all output channels are
+ * whole vectors.
  */
 #include "common/epilogue.h"
 #include "common/soon.h"
@@ -49,7 +50,7 @@
 /* A tile of x into row `row` of v. */
 void winograd_load(__global const float *restrict x, __global const float *restrict zeros,
                    __global float *restrict v, int plane, int T, int row, const winograd_tile *tile,
-                   int H, int W, int channels, int h_pad, int w_pad)
+                   int H, int W, int channels, int h_pad, int w_pad, int stream)
 {
     const int top = tile->top * WINO_IN_STEP - h_pad, left = tile->left * WINO_IN_STEP - w_pad;
     __global const float *image = x + (size_t)tile->image * H * W * channels;
@@ -83,7 +84,7 @@ void winograd_load(__global const float *restrict x, __global const float *restr
             winograd_input(d, o, tile->width);
 #pragma unroll
             for (int j = 0; j < WINO_SIDE; j++)
-                store16(o[j], to + (size_t)(WINO_SIDE * i + j) * plane * 16);
+                stream_lanes(o[j], stream, to + (size_t)(WINO_SIDE * i + j) * plane * 16, 16);
         }
     }
 }
@@ -95,9 +96,11 @@ void winograd_clear(__global float *restrict v, int plane, int T, int row, int c
             store16((float16)(0.0f), v + ((size_t)i * plane + (size_t)b * T + row) * 16);
 }
 
-/* MR rows of the product of one point with one panel of NV vectors of output channels. */
+/* MR rows of the product of one point with one panel of NV vectors of output channels.  Meanwhile
+ * `lines` times `blocks` lines from `soon` on are asked for. */
 void winograd_multiply(__global const float *restrict a, __global const float *restrict b,
-                       __global float *restrict m, int T, int blocks)
+                       __global float *restrict m, int T, int blocks,
+                       __global const float *restrict soon, int lines, int stream)
 {
     float16 acc[MR][NV];
 #pragma unroll
@@ -105,7 +108,12 @@ void winograd_multiply(__global const float *restrict a, __global const float *r
 #pragma unroll
         for (int j = 0; j < NV; j++)
             acc[i][j] = (float16)(0.0f);
-    for (int block = 0; block < blocks; block++, a += (size_t)T * 16)
+    for (int block = 0; block < blocks; block++, a += (size_t)T * 16) {
+        for (int i = 0; i < lines; i++, soon += 16)
+            limn_soon(soon);
+#pragma unroll
+        for (int i = 0; i < MR; i++)
+            limn_soon(a + ((size_t)T + i) * 16);
 #pragma unroll 4
         for (int d = 0; d < 16; d++, b += 16) {
             float16 bv[NV];
@@ -120,11 +128,12 @@ void winograd_multiply(__global const float *restrict a, __global const float *r
                     acc[i][j] = fma(av, bv[j], acc[i][j]);
             }
         }
+    }
 #pragma unroll
     for (int j = 0; j < NV; j++)
 #pragma unroll
         for (int i = 0; i < MR; i++)
-            store16(acc[i][j], m + ((size_t)j * T + i) * 16);
+            stream_lanes(acc[i][j], stream, m + ((size_t)j * T + i) * 16, 16);
 }
 
 /* Row `row` of m into a tile of y: output channels from 16 * first on, `blocks` vectors of them. */
@@ -143,10 +152,13 @@ void winograd_store(__global const float *restrict m, __global const float *rest
         for (int j = 0; j < WINO_SIDE; j++) {
             float16 d[WINO_SIDE];
 #pragma unroll
-            for (int i = 0; i < WINO_SIDE; i++)
+            for (int i = 0; i < WINO_SIDE; i++) {
+                const size_t at = (size_t)(WINO_SIDE * i + j) * plane;
                 d[i] = winograd_point_left_out(WINO_SIDE * i + j, tile->height, tile->width)
                            ? (float16)(0.0f)
-                           : vload16((size_t)(WINO_SIDE * i + j) * plane, from);
+                           : vload16(at, from);
+                limn_soon(from + (at + T) * 16);
+            }
             winograd_output(d, columns[j], tile->height);
         }
         const int k0 = 16 * (first + b), valid = PART ? channels - k0 : 16;
@@ -174,11 +186,12 @@ void winograd_store(__global const float *restrict m, __global const float *rest
 /* Row first + row of the batch into row `row` of v. */
 void winograd_load_row(const winograd_layout *tiles, __global const float *restrict x,
                        __global const float *restrict zeros, __global float *restrict v, int plane,
-                       int T, int first, int row, int H, int W, int channels, int h_pad, int w_pad)
+                       int T, int first, int row, int H, int W, int channels, int h_pad, int w_pad,
+                       int stream)
 {
     winograd_tile tile;
     if (winograd_find(tiles, first + row, &tile))
-        winograd_load(x, zeros, v, plane, T, row, &tile, H, W, channels, h_pad, w_pad);
+        winograd_load(x, zeros, v, plane, T, row, &tile, H, W, channels, h_pad, w_pad, stream);
     else
         winograd_clear(v, plane, T, row, channels);
 }
@@ -186,16 +199,16 @@ void winograd_load_row(const winograd_layout *tiles, __global const float *restr
 __kernel void conv2d_winograd_input(int8 cover, __global const float *restrict x,
                                     __global const float *u, __global float *work, int v_at,
                                     int v_plane, int first, int T, int H, int W, int channels,
-                                    int h_pad, int w_pad)
+                                    int h_pad, int w_pad, int stream)
 {
     const winograd_layout tiles = winograd_layout_of(cover);
     winograd_load_row(&tiles, x, u, work + (size_t)v_at * 16, v_plane, T, first, get_global_id(0),
-                      H, W, channels, h_pad, w_pad);
+                      H, W, channels, h_pad, w_pad, stream);
 }
 
 __kernel void conv2d_winograd_product(int8 cover, __global const float *u, __global float *work,
                                       int u_at, int u_plane, int v_at, int v_plane, int m_at,
-                                      int m_plane, int first, int T, int blocks)
+                                      int m_plane, int first, int T, int blocks, int stream)
 {
     const winograd_layout tiles = winograd_layout_of(cover);
     const int t0 = (int)get_global_id(0) * MR, panel = get_global_id(1), i = get_global_id(2);
@@ -204,8 +217,11 @@ __kernel void conv2d_winograd_product(int8 cover, __global const float *u, __glo
     const size_t b =
         u_at + (size_t)winograd_plane(i) * u_plane + (size_t)panel * blocks * 16 * NV;
     const size_t m = m_at + (size_t)i * m_plane + (size_t)panel * NV * T + t0;
+    /* all work-items of a panel together ask for the next one */
+    const int items = get_global_size(0), lines = (16 * NV + items - 1) / items;
+    const size_t next = b + (size_t)blocks * (16 * NV + lines * get_global_id(0));
     winograd_multiply(work + (v_at + (size_t)i * v_plane + t0) * 16, u + b * 16, work + m * 16, T,
-                      blocks);
+                      blocks, u + next * 16, lines, stream);
 }
 
 __kernel void conv2d_winograd_output(int8 cover, __global const float *u,
@@ -241,7 +257,8 @@ __kernel void conv2d_winograd(int8 cover, __global const float *restrict x, __gl
          first += (int)get_global_size(0) * T) {
         const int rows = min(T, all_rows - first);
         for (int row = 0; row < rows; row++)
-            winograd_load_row(&tiles, x, u, v, v_plane, T, first, row, IH, IW, depth, h_pad, w_pad);
+            winograd_load_row(&tiles, x, u, v, v_plane, T, first, row, IH, IW, depth, h_pad, w_pad,
+                              0);
         for (int panel = 0; panel < panels; panel++) {
             for (int i = 0; i < POINTS; i++) {
                 const size_t b = u_at + (size_t)winograd_plane(i) * u_plane +
@@ -250,7 +267,7 @@ __kernel void conv2d_winograd(int8 cover, __global const float *restrict x, __gl
                 const int end = min(winograd_end(&tiles, i) - first, rows);
                 for (int t0 = begin; t0 < end; t0 += MR)
                     winograd_multiply(v + ((size_t)i * v_plane + t0) * 16, u + b * 16,
-                                      m + ((size_t)i * m_plane + t0) * 16, T, blocks);
+                                      m + ((size_t)i * m_plane + t0) * 16, T, blocks, u, 0, 0);
             }
             for (int row = 0; row < rows; row++) {
                 winograd_tile tile;

@@ -9,7 +9,8 @@
  *         is the channels of x in whole vectors
  *   dw    [K][C][9]
  *
- * conv2d_winograd_gradient  global (rows): one tile of dy, all its channels
+ * conv2d_winograd_gradient  global (rows): one tile of dy, all its channels; writes g around the
+ *                           caches where stream is not 0
  * conv2d_winograd_sums      global (depth / MC, blocks of filters / NV, 36): MC channels of x times
  *                           16 * NV filters in registers; adds to `sums` where first is not 0,
  *                           writes around the caches where stream is not 0
@@ -34,7 +35,7 @@
 
 __kernel void conv2d_winograd_gradient(int8 cover, __global const float *restrict dy,
                                        __global float *restrict work, int g_at, int plane,
-                                       int first, int T, int H, int W, int channels)
+                                       int first, int T, int H, int W, int channels, int stream)
 {
     const winograd_layout tiles = winograd_layout_of(cover);
     const int id = get_global_id(0), blocks = (channels + 15) / 16;
@@ -65,7 +66,8 @@ __kernel void conv2d_winograd_gradient(int8 cover, __global const float *restric
             winograd_gradient(d, o, tile.width);
 #pragma unroll
             for (int j = 0; j < WINO_SIDE; j++)
-                store16(o[j], g + ((size_t)(WINO_SIDE * i + j) * plane + (size_t)b * T) * 16);
+                stream_lanes(o[j], stream,
+                             g + ((size_t)(WINO_SIDE * i + j) * plane + (size_t)b * T) * 16, 16);
         }
     }
 }
@@ -103,6 +105,9 @@ __kernel void conv2d_winograd_sums(int8 cover, __global float *work, int v_at, i
 #pragma unroll
             for (int j = 0; j < NV; j++)
                 bv[j] = vload16((size_t)j * T + t, b);
+            limn_soon(a + (size_t)(T + t) * 16);
+            if (c0 < NV * MC) /* the first work-items of these filters ask for the next */
+                limn_soon(b + (size_t)((NV + c0 / MC) * T + t) * 16);
 #pragma unroll
             for (int i = 0; i < MC; i++) {
                 const float16 av = (float16)(a[t * 16 + i]);

@@ -124,6 +124,8 @@ static const limn_op_case cases[] = {
     CONV("impl=1 stride=2 pad=1", 6, 28, 28, 64, 80, 64, 3, 3),
     CONV("impl=1 stride=2 pad=1", 4, 7, 13, 160, 144, 160, 3, 3),
     CONV("impl=1 stride=2 pad=4 pad_w=1", 3, 7, 7, 16, 16, 16, 3, 3),
+    /* tiles and products so large that they are written around the caches of two cores */
+    CONV("impl=1 stride=2 pad=1", 16, 12, 12, 144, 320, 144, 3, 3),
     /* several launches over tiles, the last one short, and several slices of their sums */
     WINOGRAD_GPU(CONV_BIAS, "pad=1", 3, 33, 30, 16, 20, 16, 3, 3),
     WINOGRAD_GPU(CONV, "", 3, 62, 64, 17, 16, 17, 3, 3),

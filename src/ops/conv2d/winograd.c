@@ -10,12 +10,13 @@ enum {
     FEWEST_CHANNELS = 16,
     CACHE_BYTES = 768 * 1024, /* of a core's own cache for what passes between the steps */
     SLOT_BYTES = 512 * 1024,  /* of the same, where one group does all steps */
-    SLOTS = 8,                /* groups for a core, so that a core that is held up has less to do */
-    FEWEST_ROWS = 18,         /* of a group and 36 points, over which the filters are spread */
-    FEWEST_TILES = 64,        /* of a launch, over which a panel of filters is spread */
-    STRIDED_CHANNELS = 32,    /* through a stride of 2, fewer do not pay; */
-    STRIDED_WIDTH = 64,       /* for the gradient of the filters fewer than these, */
-    STRIDED_OUTPUTS = 3000    /* and fewer of these in a batch */
+    SHARED_CACHE_BYTES = 3 * 1024 * 1024, /* a core's share of a common one for the products */
+    SLOTS = 8,             /* groups for a core, so that a core that is held up has less to do */
+    FEWEST_ROWS = 18,      /* of a group and 36 points, over which the filters are spread */
+    FEWEST_TILES = 64,     /* of a launch, over which a panel of filters is spread */
+    STRIDED_CHANNELS = 32, /* through a stride of 2, fewer do not pay; */
+    STRIDED_WIDTH = 64,    /* for the gradient of the filters fewer than these, */
+    STRIDED_OUTPUTS = 3000 /* and fewer of these in a batch */
 };
 
 /* How a direction is cut up.  Places and planes count vectors of LANES floats. */
@@ -208,6 +209,21 @@ static bool streams_filters(const winograd_cut *c)
     return limn_streams((size_t)c->u_end * LANES * sizeof(float));
 }
 
+/* Whether v (and with it transformed gradients) are: where the cores' own caches do not hold what
+ * passes between two steps. */
+static bool streams_tiles(const limn_device_limits *limits, const winograd_cut *c)
+{
+    const int64_t vectors = c->points * (c->v_plane + c->m_plane);
+    return vectors * LANES * (int)sizeof(float) > (int64_t)CACHE_BYTES * limits->compute_units;
+}
+
+/* Whether the products are: only where a shared cache would hardly hold them, either. */
+static bool streams_products(const limn_device_limits *limits, const winograd_cut *c)
+{
+    return c->points * c->m_plane * LANES * (int)sizeof(float) >
+           (int64_t)SHARED_CACHE_BYTES * limits->compute_units;
+}
+
 /* Whether the result is: only in whole vectors. */
 static bool streams_result(const conv2d_call *call, const winograd_cut *c)
 {
@@ -338,7 +354,8 @@ static limn_status transform_input(const conv2d_call *call, const winograd_cut *
                        limn_in_part(u), limn_inout(call->scratch), limn_int(c->v_at),
                        limn_int(c->v_plane), limn_int(first), limn_int(c->chunk), limn_int(c->in_h),
                        limn_int(c->in_w), limn_int(c->depth), limn_int(c->pad_h),
-                       limn_int(c->pad_w));
+                       limn_int(c->pad_w),
+                       limn_int(streams_tiles(limn_device_get_limits(call->device), c)));
 }
 
 static limn_status multiply(const conv2d_call *call, const winograd_cut *c, const char *defines,
@@ -350,7 +367,8 @@ static limn_status multiply(const conv2d_call *call, const winograd_cut *c, cons
         call->device, "conv2d_winograd_product", defines, grid, cover(c), limn_in_part(u),
         limn_inout(call->scratch), limn_int(c->depth_blocks + c->width_blocks),
         limn_int(c->u_plane), limn_int(c->v_at), limn_int(c->v_plane), limn_int(c->m_at),
-        limn_int(c->m_plane), limn_int(first), limn_int(c->chunk), limn_int(c->depth_blocks));
+        limn_int(c->m_plane), limn_int(first), limn_int(c->chunk), limn_int(c->depth_blocks),
+        limn_int(streams_products(limn_device_get_limits(call->device), c)));
 }
 
 static limn_status transform_output(const conv2d_call *call, const winograd_cut *c,
@@ -397,7 +415,8 @@ static limn_status transform_gradient(const conv2d_call *call, const winograd_cu
     return LIMN_LAUNCH(call->device, "conv2d_winograd_gradient", defines, grid, cover(c),
                        limn_in(call->dy), limn_inout(call->scratch), limn_int(c->m_at),
                        limn_int(c->m_plane), limn_int(first), limn_int(c->chunk),
-                       limn_int(c->out_h), limn_int(c->out_w), limn_int(c->width));
+                       limn_int(c->out_h), limn_int(c->out_w), limn_int(c->width),
+                       limn_int(streams_tiles(limn_device_get_limits(call->device), c)));
 }
 
 static limn_status add_products(const conv2d_call *call, const winograd_cut *c, int first, int rows)
