@@ -12,12 +12,18 @@
  *                A packed by linear_pack_rows into [ceil(M / MR)][R][MR], B by linear_pack into
  *                panels [ceil(P / KB)][R][KB], one behind the other.  Local size 1.
  * linear_group   GPU: one group, a tile of TILE x TILE elements, both matrices through local memory
- *                (common/product.h).
+ *                (common/held.h).  HALF 1: as halves; RAISE 1: A is a gradient that common/raise.h
+ *                speaks of, amax[0] its amax.
  * linear_bias    before CLBlast adds a product: z[m, p] = bias[p] or 0; one work-item, one element.
  */
 #include "common/store.h"
-#include "common/product.h"
+#include "common/held.h"
+#include "common/raise.h"
 #include "common/sum.h"
+
+#ifndef RAISE
+#define RAISE 0
+#endif
 
 #ifndef DM
 #define DM 4 /* rows of a tile of linear_dots */
@@ -178,42 +184,64 @@ __kernel void linear_tile(int M, int P, int R, long offset, __global const float
     }
 }
 
+/* Four neighbours, zeros from number `valid` on. */
+float4 linear_four(__global const float *from, int valid)
+{
+    if (valid >= 4)
+        return vload4(0, from);
+    return (float4)(valid > 0 ? from[0] : 0.0f, valid > 1 ? from[1] : 0.0f,
+                    valid > 2 ? from[2] : 0.0f, 0.0f);
+}
+
+/* One step's tile of a matrix: STEP terms from r0 on, of R, of TILE rows (or columns) from m0 on,
+ * of M; one of the strides is 1, and neighbouring work-items read along it. */
+void linear_load(__local product_cell (*tile)[PITCH], __global const float *restrict a, int m0,
+                 int M, int am, int r0, int R, int ar, float up)
+{
+    const int lid = get_local_id(0);
+    for (int e = lid; ar == 1 && e < STEP / 4 * TILE; e += GROUP) {
+        const int r = e % (STEP / 4) * 4, m = e / (STEP / 4), valid = m0 + m < M ? R - r0 - r : 0;
+        product_put(tile, r, m, up * linear_four(a + (size_t)(m0 + m) * am + r0 + r, valid));
+    }
+    for (int e = lid; ar != 1 && e < DEPTH * ROW; e += GROUP) {
+        const int r = e / ROW * PACKED, m = e % ROW * 4;
+        float4 terms[PACKED];
+#pragma unroll
+        for (int t = 0; t < PACKED; t++) {
+            const int valid = r0 + r + t < R ? M - m0 - m : 0;
+            terms[t] = up * linear_four(a + (size_t)(r0 + r + t) * ar + m0 + m, valid);
+        }
+        product_put_cell(tile, r, m / 4, terms);
+    }
+}
+
 /* Global size (GROUP * ceil(P / TILE), ceil(M / TILE)), local size (GROUP, 1). */
 __kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void
 linear_group(int M, int P, int R, __global const float *restrict a, int am, int ar,
              __global const float *restrict b, int br, int bp, __global const float *restrict bias,
-             int has_bias, __global float *restrict z)
+             int has_bias, __global const float *restrict amax, __global float *restrict z)
 {
-    __local float4 as[STEP][PITCH], bs[STEP][PITCH];
-    const int lid = get_local_id(0), tx = lid % SIDE, ty = lid / SIDE;
+    __local product_cell as[DEPTH][PITCH], bs[DEPTH][PITCH];
+    __local uint exchange[EXCHANGE];
+    const int lid = get_local_id(0);
     const int m0 = (int)get_group_id(1) * TILE, p0 = (int)get_group_id(0) * TILE;
-    float4 acc[EACH][RUNS];
-#pragma unroll
-    for (int i = 0; i < EACH; i++)
-#pragma unroll
-        for (int j = 0; j < RUNS; j++)
-            acc[i][j] = (float4)(0.0f);
+    const float up = RAISE ? raise_factor(amax[0]) : 1.0f;
+    const float down = RAISE ? lower_factor(amax[0]) : 1.0f;
+    float4 acc[HELD_ROWS][HELD_RUNS];
+    held_clear(acc);
     for (int r0 = 0; r0 < R; r0 += STEP) {
-        for (int e = lid; e < STEP * TILE; e += GROUP) {
-            /* neighbouring work-items read along the dimension that lies contiguous */
-            const int ra = ar == 1 ? e % STEP : e / TILE, ma = ar == 1 ? e / STEP : e % TILE;
-            const int rb = br == 1 ? e % STEP : e / TILE, pb = br == 1 ? e / STEP : e % TILE;
-            ((__local float *)as[ra])[ma] =
-                m0 + ma < M && r0 + ra < R ? a[(size_t)(m0 + ma) * am + (size_t)(r0 + ra) * ar]
-                                           : 0.0f;
-            ((__local float *)bs[rb])[pb] =
-                p0 + pb < P && r0 + rb < R ? b[(size_t)(r0 + rb) * br + (size_t)(p0 + pb) * bp]
-                                           : 0.0f;
-        }
+        linear_load(as, a, m0, M, am, r0, R, ar, up);
+        linear_load(bs, b, p0, P, bp, r0, R, br, 1.0f);
         barrier(CLK_LOCAL_MEM_FENCE);
-        product_add(as, bs, tx, ty, acc);
+        held_add(as, bs, lid, acc, exchange);
         barrier(CLK_LOCAL_MEM_FENCE);
     }
-    for (int i = 0; i < EACH; i++) {
-        const int m = m0 + product_place(ty, i);
-        for (int j = 0; j < RUNS && m < M; j++) {
-            const int p = p0 + product_place(tx, 4 * j), valid = min(4, P - p);
-            float lane[4] = {acc[i][j].x, acc[i][j].y, acc[i][j].z, acc[i][j].w};
+    for (int i = 0; i < HELD_ROWS; i++) {
+        const int m = m0 + held_row(lid, i);
+        for (int j = 0; j < HELD_RUNS && m < M; j++) {
+            const int p = p0 + held_column(lid, j), valid = min(4, P - p);
+            const float4 sum = acc[i][j] * down;
+            float lane[4] = {sum.x, sum.y, sum.z, sum.w};
             for (int l = 0; l < valid && has_bias; l++)
                 lane[l] += bias[p + l];
             const size_t at = (size_t)m * P + p;

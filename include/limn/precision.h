@@ -1,8 +1,7 @@
-/* limn/precision.h: convolutions in half precision, where a user allows it.
+/* limn/precision.h: convolutions and linear layers in half precision, where a user allows it.
  *
- * LIMN_PRECISION_FP16 lets a convolution round what it multiplies to half precision (IEEE 754
- * binary16: 11 significant bits): its input, its filters and, in training, the gradient of its
- * output.  Products and their sum stay in single precision (matrix units may cut the last bits of a
+ * LIMN_PRECISION_FP16 lets them round what they multiply to half precision (IEEE 754 binary16: 11
+ * significant bits): their input, their weights and, in training, the gradient of their output.  Products and their sum stay in single precision (matrix units may cut the last bits of a
  * sum off instead of rounding them), and so does all else: bias, normalisation, losses, weights and
  * their updates.
  *

@@ -29,8 +29,8 @@ typedef struct limn_device_limits {
     uint64_t global_memory, max_allocation;
     unsigned float_width; /**< preferred vector width of float */
     bool fp16, fp64, subgroups;
-    /** Asked for by limn_precision_set, and checked: bit i allows implementation i of conv2d, the
-     *  one op that has such, to round to half precision.  0: all is in single precision. */
+    /** Asked for by limn_precision_set, and checked: each bit allows an implementation of an op
+     *  (half_bit of its choices) to round to half precision.  0: all is in single precision. */
     unsigned half_forms;
     /** NONE until half precision is asked for and they are found. */
     limn_matrix_units matrix_units;

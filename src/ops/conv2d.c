@@ -11,10 +11,7 @@ static const conv2d_impl *const implementations[] = {
     &conv2d_local_wide,   &conv2d_local,        &conv2d_plain};
 enum { IMPL_COUNT = sizeof implementations / sizeof implementations[0] };
 
-/* Each factor of each product is off by 2^-11 of itself at most (gradients: and by 2^-39 of the
- * largest); over a sum that adds up like a random walk, as the sum itself does.  Twice over, for
- * results of few products or few sums. */
-static const double half_bound = 4 * 0x1p-11;
+enum { HALF_BIT = 0 }; /* of limits->half_forms */
 
 /* Slices of the gradient of the bias: fixed, so that its sum has one order. */
 enum { BIAS_SLICES = 64 };
@@ -95,7 +92,7 @@ static const char *misfit(const limn_device_limits *limits, int which, const con
                           conv2d_direction direction)
 {
     const conv2d_impl *impl = implementations[which];
-    if (impl->half && !(limits->half_forms >> which & 1))
+    if (impl->half && !(limits->half_forms >> (HALF_BIT + which) & 1))
         return "half precision is not asked for, or this form failed its check";
     return impl->accepts(limits, s, direction);
 }
@@ -156,7 +153,7 @@ static double bound(const limn_choice_case *c, int direction, int which)
     const double pixels = (double)s.n * s.h.out * s.w.out;
     const double terms[] = {(double)s.cg * s.taps, (double)s.kg * s.taps, pixels};
     const conv2d_impl *impl = implementations[which];
-    return impl->growth * limn_op_sum_bound(terms[direction]) + (impl->half ? half_bound : 0);
+    return impl->growth * limn_op_sum_bound(terms[direction]) + (impl->half ? LIMN_HALF_BOUND : 0);
 }
 
 static bool is_half(int which)
@@ -172,6 +169,7 @@ static const limn_op_choices choices = {
     .refusal = refusal,
     .bound = bound,
     .half = is_half,
+    .half_bit = HALF_BIT,
 };
 
 const conv2d_impl *conv2d_chosen(const limn_op_plan *plan, conv2d_direction direction)

@@ -1,22 +1,34 @@
 /* y = x w^T + bias, and its gradients: three matrix products, each in one of several forms. */
 #include "device/gemm.h"
-#include "ops/op.h"
-#include "ops/shape.h"
+#include "ops/amax.h"
+#include "ops/conv2d/conv2d.h"
 
 #include <stddef.h>
 #include <stdio.h>
 
 enum { DM = 4, DP = 5, MR = 12, KB = 32 };           /* tiles of cl/linear.cl, CPU devices */
-enum { TILE = 64, GROUP = 256, LOCAL_BYTES = 8704 }; /* of linear_group */
+enum { TILE = 64, GROUP = 256, LOCAL_BYTES = 8704 }; /* of linear_group, single precision */
+enum { HALF_GROUP = 64, HALF_CHANNELS = 32 };        /* in half; what it is worth a try from */
+enum { HALF_BIT = 16 };                              /* of limits->half_forms */
 
-typedef enum form { AUTO, PLAIN, CPU, GPU, CLBLAST, CLBLAST_LAST = CLBLAST + 3 } form;
+/* Best first.  The parameter impl names one by its place, from 1; 0: the first that serves. */
+typedef enum form {
+    CPU,
+    MATRIX, /* HALF by matrix units */
+    CLBLAST,
+    CLBLAST_LAST = CLBLAST + 3,
+    HALF,
+    GPU,
+    PLAIN,
+    FORM_COUNT
+} form;
 
 typedef struct linear_params {
     int64_t impl;
 } linear_params;
 
 static const limn_param_spec specs[] = {
-    {"impl", LIMN_PARAM_INT, offsetof(linear_params, impl), AUTO, AUTO, CLBLAST_LAST},
+    {"impl", LIMN_PARAM_INT, offsetof(linear_params, impl), 0, 0, FORM_COUNT},
     {0},
 };
 
@@ -36,6 +48,31 @@ static bool is_clblast(form f)
     return f >= CLBLAST && f <= CLBLAST_LAST;
 }
 
+/* Those of linear_group. */
+static bool is_group(form f)
+{
+    return f == GPU || f == HALF || f == MATRIX;
+}
+
+static int group_of(form f)
+{
+    return f == GPU ? GROUP : HALF_GROUP;
+}
+
+static void why_no_group(const limn_device_limits *limits, form f, bool forced, char *why,
+                         size_t size)
+{
+    const size_t group = (size_t)group_of(f);
+    if (limits->max_work_group < group || limits->max_work_item[0] < group)
+        snprintf(why, size, "it needs groups of %zu work-items, the device allows %zu", group,
+                 limits->max_work_group);
+    else if (limits->local_memory < LOCAL_BYTES)
+        snprintf(why, size, "it needs %d bytes of local memory, the device has %llu", LOCAL_BYTES,
+                 (unsigned long long)limits->local_memory);
+    else if (limits->local_is_global && !forced)
+        snprintf(why, size, "local memory is ordinary memory here");
+}
+
 /* Writes why a form does not suit a device; empty: it does. */
 static void why_not(const limn_device_limits *limits, form f, bool forced, char *why, size_t size)
 {
@@ -48,41 +85,57 @@ static void why_not(const limn_device_limits *limits, form f, bool forced, char 
             refusal = "CLBlast's kernels are slow on CPU devices";
         snprintf(why, size, "%s", refusal ? refusal : "");
     }
-    if (f != GPU)
-        return;
-    if (limits->max_work_group < GROUP || limits->max_work_item[0] < GROUP)
-        snprintf(why, size, "it needs groups of %d work-items, the device allows %zu", GROUP,
-                 limits->max_work_group);
-    else if (limits->local_memory < LOCAL_BYTES)
-        snprintf(why, size, "it needs %d bytes of local memory, the device has %llu", LOCAL_BYTES,
-                 (unsigned long long)limits->local_memory);
-    else if (limits->local_is_global && !forced)
-        snprintf(why, size, "local memory is ordinary memory here");
+    if (is_group(f))
+        why_no_group(limits, f, forced, why, size);
 }
-
-static const form order[] = {CPU, CLBLAST, CLBLAST + 1, CLBLAST + 2, CLBLAST_LAST, GPU, PLAIN};
-enum { FORM_COUNT = sizeof order / sizeof *order };
 
 static const char *const directions[] = {"forward", "data", "filter", NULL};
 
 static const char *form_name(int which)
 {
-    static const char *const names[] = {"",        "plain",      "cpu",         "gpu",
-                                        "clblast", "clblast-64", "clblast-128", "clblast-wide"};
-    return names[order[which]];
+    static const char *const names[] = {"cpu",        "gpu-matrix",  "clblast",
+                                        "clblast-64", "clblast-128", "clblast-wide",
+                                        "gpu-half",   "gpu",         "plain"};
+    return names[which];
+}
+
+static bool is_half(int which)
+{
+    return which == HALF || which == MATRIX;
+}
+
+/* Why a form in half precision does not serve, or is not worth a try; NULL: it does. */
+static const char *half_refusal(const limn_choice_case *c, int which, bool forced)
+{
+    const limn_device_limits *limits = limn_device_get_limits(c->device);
+    if (!(limits->half_forms >> (HALF_BIT + which) & 1))
+        return "half precision is not asked for, or this form failed its check";
+    if (forced)
+        return NULL;
+    if (limits->is_cpu)
+        return "on CPU devices single precision is the faster one";
+    if (which == MATRIX && limits->matrix_units == LIMN_MATRIX_NONE)
+        return "the device has no matrix units that are known here";
+    return c->in[1].dim[0] < HALF_CHANNELS || c->in[1].dim[1] < HALF_CHANNELS
+               ? "it does not pay with so few channels"
+               : NULL;
 }
 
 static void shape_class(const limn_choice_case *c, char *text, size_t size)
 {
-    snprintf(text, size, "c%lld k%lld", (long long)c->in[1].dim[1], (long long)c->in[1].dim[0]);
+    snprintf(text, size, "c%lld k%lld%s", (long long)c->in[1].dim[1], (long long)c->in[1].dim[0],
+             limn_device_may_round(c->device) ? " half" : "");
 }
 
 static void refusal(const limn_choice_case *c, int direction, int which, bool forced, char *why,
                     size_t size)
 {
     const limn_device_limits *limits = limn_device_get_limits(c->device);
-    why_not(limits, order[which], forced, why, size);
-    if (forced || order[which] != PLAIN)
+    const char *half = is_half(which) ? half_refusal(c, which, forced) : NULL;
+    why_not(limits, (form)which, forced, why, size);
+    if (half)
+        snprintf(why, size, "%s", half);
+    if (forced || which != PLAIN)
         return;
     for (int i = 0; i < which; i++) {
         char others[128];
@@ -95,8 +148,7 @@ static void refusal(const limn_choice_case *c, int direction, int which, bool fo
 static double bound(const limn_choice_case *c, int direction, int which)
 {
     const int64_t terms[] = {c->in[1].dim[1], c->in[1].dim[0], c->in[0].dim[0]};
-    (void)which;
-    return limn_op_sum_bound((double)terms[direction]);
+    return limn_op_sum_bound((double)terms[direction]) + (is_half(which) ? LIMN_HALF_BOUND : 0);
 }
 
 static const limn_op_choices choices = {
@@ -106,25 +158,22 @@ static const limn_op_choices choices = {
     .shape = shape_class,
     .refusal = refusal,
     .bound = bound,
+    .half = is_half,
+    .half_bit = HALF_BIT,
 };
 
-/* Of all three directions, as places in `order`. */
+/* Of all three directions. */
 static limn_status choose(const limn_choice_case *c, int choice[LIMN_OP_MAX_CHOICES])
 {
-    const int64_t impl = ((const linear_params *)c->params)->impl;
+    const int asked = (int)((const linear_params *)c->params)->impl;
     char why[128] = "";
-    if (impl != AUTO)
-        why_not(limn_device_get_limits(c->device), (form)impl, true, why, sizeof why);
+    if (asked)
+        refusal(c, 0, asked - 1, true, why, sizeof why);
     if (why[0])
         return limn_fail(limn_device_context(c->device), LIMN_BAD_USAGE, "bad parameter", "linear",
-                         "impl=%d does not run here: %s", (int)impl, why);
-    for (int d = 0; directions[d]; d++) {
-        choice[d] = 0;
-        while (impl != AUTO && (int64_t)order[choice[d]] != impl)
-            choice[d]++;
-        if (impl == AUTO)
-            choice[d] = limn_op_choose("linear", &choices, c, d);
-    }
+                         "impl=%d does not run here: %s", asked, why);
+    for (int d = 0; directions[d]; d++)
+        choice[d] = asked ? asked - 1 : limn_op_choose("linear", &choices, c, d);
     return LIMN_OK;
 }
 
@@ -170,8 +219,12 @@ static limn_status plan(limn_device *device, const void *params, const limn_desc
     const int64_t n = in[0].dim[0], c = in[0].dim[1], k = in[1].dim[0];
     p->out_count = 1;
     p->out[0] = limn_desc_make(LIMN_F32, 2, n, k, 0, 0);
-    if (order[p->choice[1]] == CPU || order[p->choice[2]] == CPU)
-        p->backward_scratch = packed_bytes(n, c, k);
+    for (int d = 1; d <= 2; d++) {
+        if (p->choice[d] == CPU)
+            p->backward_scratch = packed_bytes(n, c, k);
+        else if (is_half(p->choice[d]) && p->backward_scratch < sizeof(float))
+            p->backward_scratch = sizeof(float); /* the amax of dy */
+    }
     p->flops = 2.0 * (double)n * (double)c * (double)k;
     p->bytes = 4.0 * ((double)n * (double)c + (double)k * (double)c + (double)n * (double)k);
     p->backward_flops = 2 * p->flops;
@@ -234,25 +287,48 @@ static limn_status multiply_clblast(limn_device *device, const product *g, limn_
     return limn_gemm_run(device, &gemm);
 }
 
+/* In half precision a gradient, the matrix a in both directions, is raised. */
+static limn_status multiply_group(const limn_op_run *run, const product *g, int direction)
+{
+    const form f = (form)run->plan->choice[direction];
+    const bool half = f != GPU, raise = half && direction > 0;
+    char matrix[24] = " ", defines[96] = "";
+    if (f == MATRIX)
+        conv2d_matrix_define(limn_device_get_limits(run->device)->matrix_units, matrix + 1,
+                             sizeof matrix - 1);
+    if (half)
+        snprintf(defines, sizeof defines, "-DSIDE=8 -DEACH=8 -DHALF=1%s%s", matrix,
+                 raise ? " -DRAISE=1" : "");
+    limn_grid grid = tiles(g->p, TILE, g->m, TILE);
+    grid.local[0] = (size_t)group_of(f);
+    grid.global[0] *= grid.local[0];
+    const limn_status status =
+        raise ? limn_amax(run->device, g->a, g->m * g->r, run->scratch) : LIMN_OK;
+    if (status != LIMN_OK)
+        return status;
+    return LIMN_LAUNCH(run->device, "linear_group", defines, grid, limn_int(g->m), limn_int(g->p),
+                       limn_int(g->r), limn_in(g->a), limn_int(g->am), limn_int(g->ar),
+                       limn_in(g->b), limn_int(g->br), limn_int(g->bp),
+                       limn_in(g->bias ? g->bias : g->a), limn_int(g->bias != NULL),
+                       limn_in(raise ? run->scratch : g->a), limn_out(g->z));
+}
+
 static limn_status multiply(const limn_op_run *run, const product *g, int direction)
 {
-    const form f = order[run->plan->choice[direction]];
+    const form f = (form)run->plan->choice[direction];
     if (f == CPU)
         return multiply_cpu(run->device, g, run->scratch);
     if (is_clblast(f))
         return multiply_clblast(run->device, g, (limn_gemm_kind)(f - CLBLAST));
+    if (is_group(f))
+        return multiply_group(run, g, direction);
     limn_grid grid = limn_grid_1d((size_t)g->p);
     grid.global[1] = (size_t)g->m;
-    if (f == GPU) {
-        grid = tiles(g->p, TILE, g->m, TILE);
-        grid.global[0] *= GROUP;
-        grid.local[0] = GROUP;
-    }
-    const limn_buffer *bias = g->bias ? g->bias : g->a;
-    return LIMN_LAUNCH(run->device, f == GPU ? "linear_group" : "linear_plain", "", grid,
-                       limn_int(g->m), limn_int(g->p), limn_int(g->r), limn_in(g->a),
-                       limn_int(g->am), limn_int(g->ar), limn_in(g->b), limn_int(g->br),
-                       limn_int(g->bp), limn_in(bias), limn_int(g->bias != NULL), limn_out(g->z));
+    return LIMN_LAUNCH(run->device, "linear_plain", "", grid, limn_int(g->m), limn_int(g->p),
+                       limn_int(g->r), limn_in(g->a), limn_int(g->am), limn_int(g->ar),
+                       limn_in(g->b), limn_int(g->br), limn_int(g->bp),
+                       limn_in(g->bias ? g->bias : g->a), limn_int(g->bias != NULL),
+                       limn_out(g->z));
 }
 
 static limn_status forward(const limn_op_run *r)

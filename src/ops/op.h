@@ -62,7 +62,8 @@ typedef struct limn_choice_case {
 } limn_choice_case;
 
 /** An op with several implementations, numbered from 0, the best guess first, the plain form, which
- *  serves every case, last.  Direction 0 is forward, direction i the gradient of input i - 1. */
+ *  serves every case, last.  Direction 0 is forward, direction i the gradient of input i - 1.  The
+ *  op's parameter `impl` asks for one by its number plus 1; 0: for none. */
 typedef struct limn_op_choices {
     const char *const *directions; /**< names; ends with NULL */
     int count;
@@ -76,10 +77,16 @@ typedef struct limn_op_choices {
                     size_t size);
     /** Largest |result - plain form's| over largest |plain form's| on values uniform in [-1, 1). */
     double (*bound)(const limn_choice_case *c, int direction, int which);
-    /** Whether one rounds inputs to half precision; it runs only where limits->half_forms has its
-     *  bit.  NULL: none does. */
+    /** Whether one rounds what it multiplies to half precision, whose `bound` is wider by
+     *  LIMN_HALF_BOUND; it runs only where limits->half_forms has its bit.  NULL: none does. */
     bool (*half)(int which);
+    int half_bit; /**< which bit that is for implementation 0; the others' follow */
 } limn_op_choices;
+
+/** Each factor of each product is off by 2^-11 of itself at most (gradients: and by 2^-39 of the
+ *  largest); over a sum that adds up like a random walk, as the sum itself does.  Twice over, for
+ *  results of few products or few sums. */
+#define LIMN_HALF_BOUND (4 * 0x1p-11)
 
 /** What serves a direction: what a plan or the tuner says, where that serves the case, else the
  *  first that is worth a try. */

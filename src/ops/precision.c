@@ -48,7 +48,7 @@ static limn_status check(limn_device *device, const limn_op *op, const limn_choi
                  op->name, op->choices->name(which), seen.forward_error, seen.backward_error,
                  bounds[0], bounds[1]);
     } else {
-        *passed |= 1u << which;
+        *passed |= 1u << (op->choices->half_bit + which);
     }
     return LIMN_OK;
 }
