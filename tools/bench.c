@@ -323,7 +323,7 @@ const limn_command bench_command = {
                                       .help = "write the table there, too"},
                                      {0}},
     .model_options = true,
-    .precision = true,
+    .precision = CLI_DEVICE_PRECISION,
     .more_help = more_help,
     .examples =
         (const limn_example[]){

@@ -31,7 +31,7 @@ limn_status cli_device_open(cli *c, limn_device **out)
     limn_status status = cli_device_open_unchecked(c, out);
     if (status == LIMN_OK && (status = limn_self_test_once(*out)) != LIMN_OK)
         limn_device_close(out);
-    if (status == LIMN_OK && c->command->precision &&
+    if (status == LIMN_OK && c->command->precision == CLI_DEVICE_PRECISION &&
         (status = limn_precision_set(
              *out, cli_choice(c, "precision") == 1 ? LIMN_PRECISION_FP16 : LIMN_PRECISION_FP32)) !=
             LIMN_OK)

@@ -68,10 +68,14 @@ typedef struct limn_command {
     const char *text;         /**< paragraphs for the help, or NULL; the frame folds lines */
     const char *arguments;    /**< names of what is not an option, for errors: "DATA", or NULL */
     int min_arguments;
-    int max_arguments;            /**< -1: any number */
-    const limn_option *options;   /**< ends with a zeroed row; NULL for none */
-    bool model_options;           /**< adds --arch, --classes, --mean, --std and --no-tune */
-    bool precision;               /**< adds --precision */
+    int max_arguments;          /**< -1: any number */
+    const limn_option *options; /**< ends with a zeroed row; NULL for none */
+    bool model_options;         /**< adds --arch, --classes, --mean, --std and --no-tune */
+    enum {
+        CLI_NO_PRECISION,
+        CLI_DEVICE_PRECISION, /**< adds --precision, which cli_device_open sets on the device */
+        CLI_RUN_PRECISION     /**< adds it; the command hands it on */
+    } precision;
     void (*more_help)(FILE *out); /**< prints what comes from tables of the library, or NULL */
     const limn_example *examples; /**< at least two, then a zeroed row */
     limn_status (*run)(cli *c);   /**< fails through the library or cli_fail */
@@ -87,7 +91,7 @@ int cli_main(const limn_command *const *commands, int argc, char **argv);
 limn_context *cli_context(cli *c);
 
 /** limn_device_open with --device, the self-test on a device's first use, and, for commands that
- * run models, the automatic tuner unless --no-tune, and --precision. */
+ * run models, the automatic tuner unless --no-tune, and CLI_DEVICE_PRECISION. */
 limn_status cli_device_open(cli *c, limn_device **out);
 /** The same without the self-test. */
 limn_status cli_device_open_unchecked(cli *c, limn_device **out);

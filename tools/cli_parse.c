@@ -50,9 +50,10 @@ static const limn_option precision_options[] = {
      .kind = CLI_CHOICE,
      .choices = precisions,
      .fallback = "fp32",
-     .help = "fp16 lets forward convolutions round pixels and filters to half precision (11 bits, "
-             "at most 65504; beyond that results are NaN) where that is faster; sums and gradients "
-             "stay in fp32"},
+     .help =
+         "fp16 lets convolutions and linear layers round what they multiply to half precision "
+         "(11 bits; inputs and weights at most 65504, beyond that results are NaN) where that "
+         "is faster; sums, weights and their updates stay in fp32, and gradients need no scale"},
     {0},
 };
 

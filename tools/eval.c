@@ -220,7 +220,7 @@ const limn_command eval_command = {
              .help = "images at a time; the results do not depend on it"},
             {0}},
     .model_options = true,
-    .precision = true,
+    .precision = CLI_DEVICE_PRECISION,
     .more_help = more_help,
     .examples =
         (const limn_example[]){

@@ -10,8 +10,8 @@
 static limn_status print_result(cli *c, const limn_probe_result *r)
 {
     if (cli_json(c)) {
-        json_t *root =
-            json_pack("{sf sf}", "train_accuracy", r->train_accuracy, "train_loss", r->train_loss);
+        json_t *root = json_pack("{ss sf sf}", "precision", cli_text(c, "precision"),
+                                 "train_accuracy", r->train_accuracy, "train_loss", r->train_loss);
         if (root && r->validated) {
             json_object_set_new(root, "val_accuracy", json_real(r->val_accuracy));
             json_object_set_new(root, "val_loss", json_real(r->val_loss));
@@ -114,6 +114,7 @@ const limn_command probe_command = {
     .max_arguments = 2,
     .options = options,
     .model_options = true,
+    .precision = CLI_DEVICE_PRECISION,
     .more_help = model_help,
     .examples = examples,
     .run = run,

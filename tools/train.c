@@ -117,11 +117,11 @@ static limn_status print_json(job *j)
 {
     const limn_train_result *r = &j->result;
     json_t *root = json_pack(
-        "{so ss sI sI sf sf sf sf sI sI}", "folder", cli_json_text(cli_text(j->c, "output")),
-        "loss_name", j->params.loss, "steps", (json_int_t)r->steps, "epochs", (json_int_t)r->epochs,
-        "loss", r->loss, "seconds", r->seconds, "images_per_second", r->images_per_second,
-        "data_seconds", r->data_seconds, "planned_bytes", (json_int_t)r->planned_memory,
-        "peak_bytes", (json_int_t)r->peak_memory);
+        "{so ss ss sI sI sf sf sf sf sI sI}", "folder", cli_json_text(cli_text(j->c, "output")),
+        "loss_name", j->params.loss, "precision", cli_text(j->c, "precision"), "steps",
+        (json_int_t)r->steps, "epochs", (json_int_t)r->epochs, "loss", r->loss, "seconds",
+        r->seconds, "images_per_second", r->images_per_second, "data_seconds", r->data_seconds,
+        "planned_bytes", (json_int_t)r->planned_memory, "peak_bytes", (json_int_t)r->peak_memory);
     for (int i = 0; root && i < r->validation.count; i++)
         json_object_set_new(root, r->validation.names[i], json_real(r->validation.values[i]));
     if (root && r->probed) {
@@ -360,6 +360,7 @@ const limn_command train_command = {
     .max_arguments = 1,
     .options = options,
     .model_options = true,
+    .precision = CLI_RUN_PRECISION,
     .more_help = more_help,
     .examples = examples,
     .run = run,

@@ -227,7 +227,7 @@ const limn_command tune_command = {
             {.name = "list", .kind = CLI_FLAG, .help = "measure nothing, print what is known"},
             {.name = "clear", .kind = CLI_FLAG, .help = "measure nothing, forget what is known"},
             {0}},
-    .precision = true,
+    .precision = CLI_DEVICE_PRECISION,
     .more_help = model_help,
     .examples =
         (const limn_example[]){

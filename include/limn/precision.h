@@ -32,12 +32,13 @@ typedef enum limn_precision {
     LIMN_PRECISION_FP16
 } limn_precision;
 
-/** For graphs built from now on: predictions, explanations, benchmarks and training that begin
- *  later.  FP16 first looks for matrix units (NVIDIA's, by a probe that must build
- *  and compute right), then runs every form in half precision on a small case, forward and
- * backward, against the scalar reference: one that does not build or differs by more than its bound
- * is left out, and a warning says so.  LIMN_NO_DEVICE where none is left, LIMN_BAD_USAGE for a
- * precision that is none.  A note is logged where none is worth a try on this kind of device. */
+/** For graphs built from now on: predictions, explanations and benchmarks that begin later.  A
+ *  training run has a setting of its own (limn/train.h).  FP16 first looks for matrix units
+ *  (NVIDIA's, by a probe that must build and compute right), then runs every form in half precision
+ *  on a small case, forward and backward, against the scalar reference: one that does not build or
+ *  differs by more than its bound is left out, and a warning says so.  LIMN_NO_DEVICE where none is
+ *  left, LIMN_BAD_USAGE for a precision that is none.  A note is logged where none is worth a try
+ *  on this kind of device. */
 LIMN_API limn_status limn_precision_set(limn_device *device, limn_precision precision);
 
 #ifdef __cplusplus

@@ -11,6 +11,7 @@
 #define LIMN_TRAIN_H
 
 #include "limn/model.h"
+#include "limn/precision.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -37,6 +38,9 @@ typedef struct limn_train_params {
     /** Values inside of blocks are made again in backward: less device memory, more time, the same
      *  bits. */
     bool recompute;
+    /** For this run, whatever the device was set to (limn/precision.h), with its validation and
+     *  probe.  Weights, their updates and statistics are in single precision with FP16, too. */
+    limn_precision precision;
     const char *schedule;   /**< "cosine" (to 0), "step", "constant" */
     double warmup;          /**< epochs of linear growth from 0, a value a step */
     const char *milestones; /**< "step": "30,40", epochs at which lr is multiplied by `decay`; NULL:

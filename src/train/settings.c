@@ -30,10 +30,11 @@ struct limn_setting {
 };
 
 /* How a kind of value is read and written.  `parse` returns what is wrong with the text, or NULL;
- * `print` returns false where no value is set. */
+ * `print` returns false where no value is set.  A run that says none had `unsaid`; NULL: none. */
 struct limn_setting_type {
     const char *(*parse)(const limn_setting *s, void *params, const char *text);
     bool (*print)(const limn_setting *s, const void *params, char *text, size_t size);
+    const char *unsaid;
 };
 
 static void *field_of(const limn_setting *s, void *params)
@@ -164,6 +165,27 @@ static bool print_flag(const limn_setting *s, const void *params, char *text, si
     return true;
 }
 
+static const char *const precisions[] = {
+    [LIMN_PRECISION_FP32] = "fp32", [LIMN_PRECISION_FP16] = "fp16"};
+
+static const char *parse_precision(const limn_setting *s, void *params, const char *text)
+{
+    for (size_t i = 0; i < sizeof precisions / sizeof *precisions; i++)
+        if (strcmp(text, precisions[i]) == 0) {
+            *(limn_precision *)field_of(s, params) = (limn_precision)i;
+            return NULL;
+        }
+    return "it is neither fp32 nor fp16";
+}
+
+static bool print_precision(const limn_setting *s, const void *params, char *text, size_t size)
+{
+    const size_t value = (size_t) * (const limn_precision *)value_of(s, params);
+    const bool known = value < sizeof precisions / sizeof *precisions;
+    snprintf(text, size, "%s", known ? precisions[value] : "unknown");
+    return true;
+}
+
 /* One number a channel, in `values`. */
 static const char *parse_channels(const limn_setting *s, const char *text,
                                   float values[LIMN_MAX_CHANNELS])
@@ -224,14 +246,15 @@ static bool print_std(const limn_setting *s, const void *params, char *text, siz
     return print_channels(p->model.std, p->model.has_std, text, size);
 }
 
-static const limn_setting_type as_text = {parse_text, print_text};
-static const limn_setting_type as_integer = {parse_integer, print_integer};
-static const limn_setting_type as_int = {parse_int, print_int};
-static const limn_setting_type as_seed = {parse_seed, print_seed};
-static const limn_setting_type as_real = {parse_real, print_real};
-static const limn_setting_type as_flag = {parse_flag, print_flag};
-static const limn_setting_type as_mean = {parse_mean, print_mean};
-static const limn_setting_type as_std = {parse_std, print_std};
+static const limn_setting_type as_text = {parse_text, print_text, NULL};
+static const limn_setting_type as_integer = {parse_integer, print_integer, NULL};
+static const limn_setting_type as_int = {parse_int, print_int, NULL};
+static const limn_setting_type as_seed = {parse_seed, print_seed, NULL};
+static const limn_setting_type as_real = {parse_real, print_real, NULL};
+static const limn_setting_type as_flag = {parse_flag, print_flag, NULL};
+static const limn_setting_type as_precision = {parse_precision, print_precision, "fp32"};
+static const limn_setting_type as_mean = {parse_mean, print_mean, NULL};
+static const limn_setting_type as_std = {parse_std, print_std, NULL};
 
 /* ---- the table ------------------------------------------------------------------------------ */
 
@@ -265,6 +288,7 @@ static const limn_setting table[] = {
     {"no-shuffle", &as_flag, AT(no_shuffle), 0, 0, FIXED, false},
     {"seed", &as_seed, AT(seed), 0, 0, FIXED, false},
     {"recompute", &as_flag, AT(recompute), 0, 0, FREE, false},
+    {"precision", &as_precision, AT(precision), 0, 0, FIXED, false},
     {"probe", &as_flag, AT(probe), 0, 0, FREE, false},
     {"checkpoint-every", &as_integer, AT(checkpoint_every), 1, 1e15, FREE, true},
 };
@@ -285,6 +309,7 @@ bool limn_setting_may_resume(const limn_setting *s, const limn_train_params *par
 {
     char now[LIMN_SETTING_TEXT];
     const bool has = limn_setting_print(s, params, now, sizeof now);
+    then = then ? then : s->type->unsaid;
     if (s->resumed == FREE || (s->resumed == LEFT_OUT && !has))
         return true;
     return has ? then && strcmp(now, then) == 0 : !then;

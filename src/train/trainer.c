@@ -24,7 +24,8 @@ typedef struct trainer {
     const limn_schedule *schedule;
     limn_run_folder folder;
     char digest[33];
-    char *plan; /* as checkpoints hold it */
+    char *plan;          /* as checkpoints hold it */
+    unsigned half_forms; /* what the device allowed before */
     limn_model *model;
     limn_sampler sampler;
     limn_loader *loader;
@@ -153,6 +154,8 @@ static limn_status prepare(trainer *t, const char *path)
         status = make_sampler(t);
     if (status != LIMN_OK)
         return status;
+    if ((status = limn_precision_set(t->device, t->params.precision)) != LIMN_OK)
+        return status;
     limn_dataset_digest(t->data, t->digest);
     limn_checkpoint *checkpoint = NULL;
     status = open_model(t, &checkpoint);
@@ -221,7 +224,10 @@ static limn_status diverged(trainer *t, double loss)
               "checkpoint: %s",
               (long long)(t->step + 1), loss, tensor ? tensor : "none, the loss itself overflowed",
               saved);
-    limn_hint(t->ctx, "a smaller --lr or a longer --warmup helps");
+    limn_hint(t->ctx, "a smaller --lr or a longer --warmup helps%s",
+              limn_device_may_round(t->device)
+                  ? "; fp16 holds values up to 65504, --precision fp32 larger ones"
+                  : "");
     limn_free(tensor);
     return LIMN_FAILED;
 }
@@ -371,6 +377,7 @@ static void release(trainer *t)
     limn_model_destroy(&t->model);
     limn_run_folder_free(&t->folder);
     limn_plan_unpin(t->device);
+    limn_device_allow_half(t->device, t->half_forms);
     limn_free(t->plan);
 }
 
@@ -383,6 +390,7 @@ limn_status limn_train(limn_device *device, const limn_dataset *data,
                  .params = *params,
                  .data = data,
                  .validation = validation,
+                 .half_forms = limn_device_get_limits(device)->half_forms,
                  .saved = -1,
                  .out = out};
     *out = (limn_train_result){0};

@@ -44,6 +44,7 @@ static void text_is_exact(void **state)
                  {"milestones", "1,2.5"},
                  {"temperature", "0.07"},
                  {"views", "2"},
+                 {"precision", "fp16"},
                  {"weight-decay", "0.00050000000001"}};
     (void)state;
     limn_train_params params;
@@ -66,25 +67,37 @@ static void text_is_exact(void **state)
     assert_true(params.weight_decay == 0.00050000000001);
 }
 
+/* Runs from before there was a precision had fp32. */
+static void an_older_run_says_no_precision(void **state)
+{
+    (void)state;
+    limn_train_params params;
+    const limn_setting *s = NULL;
+    for (size_t k = 0; (s = limn_setting_at(k)) != NULL; k++)
+        if (strcmp(limn_setting_name(s), "precision") == 0)
+            break;
+    assert_non_null(s);
+    assert_int_equal(limn_train_defaults(ctx, NULL, &params), LIMN_OK);
+    assert_true(limn_setting_may_resume(s, &params, NULL));
+    params.precision = LIMN_PRECISION_FP16;
+    assert_false(limn_setting_may_resume(s, &params, NULL));
+    assert_false(limn_setting_may_resume(s, &params, "fp32"));
+    params.precision = (limn_precision)7;
+    assert_int_equal(limn_train_check(ctx, &params), LIMN_BAD_USAGE);
+}
+
 static void mistakes_are_refused(void **state)
 {
     static const struct {
         const char *name, *text;
-    } cases[] = {{"lr", "0"},
-                 {"lr", "nan"},
-                 {"lr", "1x"},
-                 {"batch", "0"},
-                 {"batch", "1.5"},
-                 {"momentum", "1"},
-                 {"views", "3"},
-                 {"std", "0,1,1"},
-                 {"mean", "1,,2"},
-                 {"mean", "1,2,3,4,5"},
-                 {"seed", "-1"},
-                 {"no-shuffle", "maybe"},
-                 {"epochs", "99999999999"},
-                 {"warmup", "-1"},
-                 {"loss", ""},
+    } cases[] = {{"precision", "fp8"},    {"lr", "0"},
+                 {"lr", "nan"},           {"lr", "1x"},
+                 {"batch", "0"},          {"batch", "1.5"},
+                 {"momentum", "1"},       {"views", "3"},
+                 {"std", "0,1,1"},        {"mean", "1,,2"},
+                 {"mean", "1,2,3,4,5"},   {"seed", "-1"},
+                 {"no-shuffle", "maybe"}, {"epochs", "99999999999"},
+                 {"warmup", "-1"},        {"loss", ""},
                  {"unheard-of", "1"}};
     (void)state;
     limn_train_params params;
@@ -159,6 +172,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_is_exact),
+        cmocka_unit_test(an_older_run_says_no_precision),
         cmocka_unit_test(mistakes_are_refused),
         cmocka_unit_test(learning_rates_follow_their_formulas),
         cmocka_unit_test(milestones_grow),

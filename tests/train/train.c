@@ -8,6 +8,7 @@
 #include "../support_faults.h"
 
 #include <dirent.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -143,6 +144,83 @@ static void a_run_measures_and_probes(void **state)
     }
 }
 
+/* A file of the run, with a NUL behind. */
+static char *contents(const char *name, size_t *size)
+{
+    char path[160];
+    snprintf(path, sizeof path, "%s/%s", the.run, name);
+    FILE *file = fopen(path, "rb");
+    assert_non_null(file);
+    assert_int_equal(fseek(file, 0, SEEK_END), 0);
+    *size = (size_t)ftell(file);
+    char *bytes = malloc(*size + 1);
+    assert_non_null(bytes);
+    rewind(file);
+    assert_int_equal(fread(bytes, 1, *size, file), *size);
+    bytes[*size] = '\0';
+    fclose(file);
+    return bytes;
+}
+
+/* Whether a layer's direction is in half precision by the plan in a checkpoint, a JSON text that
+ * follows eight bytes of length. */
+static bool plans_half(const char *checkpoint, const char *direction)
+{
+    char half[64], matrix[64];
+    snprintf(half, sizeof half, "%s\\tlocal-half", direction);
+    snprintf(matrix, sizeof matrix, "%s\\tlocal-matrix", direction);
+    return strstr(checkpoint + 8, half) || strstr(checkpoint + 8, matrix);
+}
+
+/* By the kernels for GPUs, on whatever device there is: learns as in single precision but for
+ * roundings, goes on to the same bits, and leaves the device as it was. */
+static void a_run_in_half_precision(void **state)
+{
+    (void)state;
+    limn_device_limits *limits =
+        (limn_device_limits *)(uintptr_t)limn_device_get_limits(the.device);
+    const bool is_cpu = limits->is_cpu;
+    limn_train_params params = small_run("ce");
+    limn_train_result single, half, resumed;
+    size_t sizes[3];
+    bool model;
+    params.model.arch = "cifar-resnet20";
+    params.schedule = "constant";
+    params.batch = 8;
+    params.steps = 3;
+    limits->is_cpu = false;
+    assert_int_equal(train(&params, &single), LIMN_OK);
+    char *plan = contents("checkpoint.safetensors", &sizes[0]);
+    assert_false(plans_half(plan, "forward"));
+    free(plan);
+    clear_run(&model);
+    params.precision = LIMN_PRECISION_FP16;
+    assert_int_equal(train(&params, &half), LIMN_OK);
+    assert_int_equal(limits->half_forms, 0);
+    char *whole = contents("model.safetensors", &sizes[1]);
+    clear_run(&model);
+    params.steps = 1;
+    assert_int_equal(train(&params, &resumed), LIMN_OK);
+    plan = contents("checkpoint.safetensors", &sizes[0]);
+    assert_true(plans_half(plan, "forward"));
+    assert_true(plans_half(plan, "data"));
+    assert_true(plans_half(plan, "filter"));
+    free(plan);
+    params.steps = 3;
+    params.resume = true;
+    assert_int_equal(train(&params, &resumed), LIMN_OK);
+    char *parts = contents("model.safetensors", &sizes[2]);
+    clear_run(&model);
+    limits->is_cpu = is_cpu;
+    print_message("loss %.9g, in half precision %.9g\n", single.loss, half.loss);
+    assert_true(half.loss < single.loss || half.loss > single.loss);
+    assert_true(fabs(half.loss - single.loss) < 0.01 * single.loss);
+    assert_int_equal(sizes[1], sizes[2]);
+    assert_memory_equal(whole, parts, sizes[1]);
+    free(whole);
+    free(parts);
+}
+
 static void a_full_device_names_a_batch_that_fits(void **state)
 {
     (void)state;
@@ -232,6 +310,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_run_measures_and_probes),
+        cmocka_unit_test(a_run_in_half_precision),
         cmocka_unit_test(a_full_device_names_a_batch_that_fits),
         cmocka_unit_test(failed_allocations_leave_nothing_half_made),
         cmocka_unit_test(failed_driver_calls_leave_nothing_half_made),
