@@ -2,7 +2,8 @@
  *
  * Every case is judged four ways: forward against the row's scalar reference, backward likewise and
  * that reference against central differences, guard bytes after every buffer and inputs left alone,
- * and a second run with the same bits.  Where the plan allows it, forward runs in place too.
+ * and a second run with the same bits.  Where the plan allows it, forward runs in place too.  Cases
+ * in a row that differ in their form alone have one reference, which is probed once.
  *
  * In a simulator (tests/oclgrind/) the small cases run, once more with the kernels for GPUs where
  * cases do not name their forms; and of every kernel of the op one launch must have been seen.
