@@ -223,7 +223,7 @@ const limn_command tune_command = {
             {.name = "all",
              .kind = CLI_FLAG,
              .help = "also try what is known to be slow on this kind of device (on a CPU CLBlast, "
-                     "whose kernels take long to compile, and half precision)"},
+                     "whose kernels take long to compile)"},
             {.name = "list", .kind = CLI_FLAG, .help = "measure nothing, print what is known"},
             {.name = "clear", .kind = CLI_FLAG, .help = "measure nothing, forget what is known"},
             {0}},

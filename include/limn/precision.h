@@ -15,8 +15,8 @@
  *             below 2^-28 of the largest are off by at most 2^-39 of the largest
  *
  * It is a permission.  Which layers make use of it is the tuner's choice (limn/tune.h), which
- * measures forms in half precision beside the others, or the default's; on a CPU device no form in
- * half precision is worth a try, and all stays as it was.
+ * measures forms in half precision beside the others, or the default's.  On a CPU device single
+ * precision is the faster one: all stays as it was, and a note says so.
  */
 #ifndef LIMN_PRECISION_H
 #define LIMN_PRECISION_H
@@ -33,12 +33,10 @@ typedef enum limn_precision {
 } limn_precision;
 
 /** For graphs built from now on: predictions, explanations and benchmarks that begin later.  A
- *  training run has a setting of its own (limn/train.h).  FP16 first looks for matrix units
- *  (NVIDIA's, by a probe that must build and compute right), then runs every form in half precision
- *  on a small case, forward and backward, against the scalar reference: one that does not build or
- *  differs by more than its bound is left out, and a warning says so.  LIMN_NO_DEVICE where none is
- *  left, LIMN_BAD_USAGE for a precision that is none.  A note is logged where none is worth a try
- *  on this kind of device. */
+ *  training run has a setting of its own (limn/train.h).  FP16 first looks for matrix units, then
+ *  runs every form in half precision on a small case, forward and backward, against the scalar
+ *  reference: one that does not build or differs by more than its bound is left out, and a warning
+ *  says so.  LIMN_NO_DEVICE where none is left, LIMN_BAD_USAGE for a precision that is none. */
 LIMN_API limn_status limn_precision_set(limn_device *device, limn_precision precision);
 
 #ifdef __cplusplus

@@ -39,8 +39,8 @@ typedef struct limn_device_limits {
 limn_context *limn_device_context(const limn_device *device);
 const limn_device_limits *limn_device_get_limits(const limn_device *device);
 
-/** Whether what is planned from now on may round to half precision: on a CPU device no form does
- *  unless it is named. */
+/** Whether what is planned from now on may round to half precision by itself: on a CPU device no
+ *  form does unless it is named. */
 bool limn_device_may_round(const limn_device *device);
 /** Sets limits->half_forms. */
 void limn_device_allow_half(limn_device *device, unsigned half_forms);
@@ -192,9 +192,9 @@ limn_status limn_kernel_max_group(limn_device *device, const char *kernel, const
 /** Sends what is queued / waits until it is done.  A fault of an earlier launch may show here. */
 limn_status limn_device_flush(limn_device *device);
 limn_status limn_device_finish(limn_device *device);
-/** Sends what is queued, and waits until what was queued at the last call is done: a loop that calls
- *  it is ahead of the device by one round, which keeps the device busy, not by all of them, which
- *  would take memory and leave an interruption without effect. */
+/** Sends what is queued, and waits until what was queued at the last call is done: a loop that
+ * calls it is ahead of the device by one round, which keeps the device busy, not by all of them,
+ * which would take memory and leave an interruption without effect. */
 limn_status limn_device_pace(limn_device *device);
 
 /* ---- timing, on demand --------------------------------------------------------------------- */

@@ -78,11 +78,17 @@ limn_status limn_precision_set(limn_device *device, limn_precision precision)
     if (precision != LIMN_PRECISION_FP32 && precision != LIMN_PRECISION_FP16)
         return limn_fail(ctx, LIMN_BAD_USAGE, "bad precision", info->name, "there is no number %d",
                          (int)precision);
-    limn_device_allow_half(device, precision == LIMN_PRECISION_FP16 ? ~0u : 0);
+    limn_device_allow_half(device, 0);
     if (precision == LIMN_PRECISION_FP32)
         return LIMN_OK;
-    if (status == LIMN_OK)
-        status = conv2d_matrix_find(device);
+    status = conv2d_matrix_find(device);
+    if (status == LIMN_OK && limn_device_get_limits(device)->is_cpu) {
+        limn_log(ctx, LIMN_LOG_NOTE,
+                 "fp16 changes nothing on %s: on CPU devices single precision is the faster one",
+                 info->name);
+        return LIMN_OK;
+    }
+    limn_device_allow_half(device, ~0u);
     for (size_t i = 0; i < limn_op_count && status == LIMN_OK; i++)
         if (limn_op_table[i]->choices && limn_op_table[i]->choices->half)
             status = check_op(device, limn_op_table[i], &passed);
@@ -95,10 +101,5 @@ limn_status limn_precision_set(limn_device *device, limn_precision precision)
         limn_hint(ctx, "leave the precision at fp32");
         return status;
     }
-    if (limn_device_get_limits(device)->is_cpu)
-        limn_log(ctx, LIMN_LOG_NOTE,
-                 "fp16 changes nothing by itself on %s: on CPU devices single precision is the "
-                 "faster one",
-                 info->name);
     return LIMN_OK;
 }
