@@ -1,9 +1,10 @@
 /* limn/precision.h: convolutions and linear layers in half precision, where a user allows it.
  *
  * LIMN_PRECISION_FP16 lets them round what they multiply to half precision (IEEE 754 binary16: 11
- * significant bits): their input, their weights and, in training, the gradient of their output.  Products and their sum stay in single precision (matrix units may cut the last bits of a
- * sum off instead of rounding them), and so does all else: bias, normalisation, losses, weights and
- * their updates.
+ * significant bits): their input, their weights and, in training, the gradient of their output.
+ * Products and their sum stay in single precision (matrix units may cut the last bits of a sum off
+ * instead of rounding them), and so does all else: bias, normalisation, losses, the weights that
+ * are trained and their updates.
  *
  *   error     each factor is off by at most 2^-11 (0.05 %) of itself, by 2^-25 where it is below
  *             2^-14 in magnitude
