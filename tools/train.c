@@ -341,6 +341,8 @@ static const limn_example examples[] = {
     {"limn train train.safetensors -o contrast --loss supcon --probe --val test.safetensors",
      "supervised contrastive, then a linear classifier on the frozen encoder"},
     {"limn train train.safetensors -o run --resume --epochs 20", "go on, for longer"},
+    {"limn train train.safetensors -o fast --arch resnet18 --precision fp16",
+     "on a GPU, with products of halves"},
     {"limn train train.safetensors -o again --config run/config.ini --seed 1",
      "the same with another seed"},
     {0},

@@ -93,9 +93,17 @@ static const char *const directions[] = {"forward", "data", "filter", NULL};
 
 static const char *form_name(int which)
 {
-    static const char *const names[] = {"cpu",        "gpu-matrix",  "clblast",
-                                        "clblast-64", "clblast-128", "clblast-wide",
-                                        "gpu-half",   "gpu",         "plain"};
+    static const char *const names[FORM_COUNT] = {
+        [CPU] = "cpu",
+        [MATRIX] = "gpu-matrix",
+        [CLBLAST] = "clblast",
+        [CLBLAST + 1] = "clblast-64",
+        [CLBLAST + 2] = "clblast-128",
+        [CLBLAST_LAST] = "clblast-wide",
+        [HALF] = "gpu-half",
+        [GPU] = "gpu",
+        [PLAIN] = "plain",
+    };
     return names[which];
 }
 
