@@ -216,7 +216,7 @@ void linear_load(__local product_cell (*tile)[PITCH], __global const float *rest
 }
 
 /* Global size (GROUP * ceil(P / TILE), ceil(M / TILE)), local size (GROUP, 1). */
-__kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void
+__kernel __attribute__((HELD_GROUP)) void
 linear_group(int M, int P, int R, __global const float *restrict a, int am, int ar,
              __global const float *restrict b, int br, int bp, __global const float *restrict bias,
              int has_bias, __global const float *restrict amax, __global float *restrict z)
@@ -236,11 +236,13 @@ linear_group(int M, int P, int R, __global const float *restrict a, int am, int 
         held_add(as, bs, lid, acc, exchange);
         barrier(CLK_LOCAL_MEM_FENCE);
     }
+    float4 sums[HELD_ROWS][HELD_RUNS];
+    held_unpack(acc, sums);
     for (int i = 0; i < HELD_ROWS; i++) {
         const int m = m0 + held_row(lid, i);
         for (int j = 0; j < HELD_RUNS && m < M; j++) {
             const int p = p0 + held_column(lid, j), valid = min(4, P - p);
-            const float4 sum = acc[i][j] * down;
+            const float4 sum = sums[i][j] * down;
             float lane[4] = {sum.x, sum.y, sum.z, sum.w};
             for (int l = 0; l < valid && has_bias; l++)
                 lane[l] += bias[p + l];

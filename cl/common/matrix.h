@@ -1,60 +1,78 @@
 /* Products on matrix units, for kernels with tiles of halves as common/product.h writes them.
  *
- * MATRIX says whose: 2 NVIDIA's, through an assembly statement of PTX (tensor cores of compute
- * capability 8.0 and later); 1 nobody's, ordinary arithmetic in the same order of terms, where the
- * work-items hand each other their parts through local memory.  Only matrix_multiply differs.
+ * MATRIX says whose: a row of this table.  Its negative: nobody's, ordinary arithmetic stands in
+ * for the one instruction, in the same layout, where work-items hand each other their parts through
+ * local memory.  Only matrix_multiply differs.
  *
- * It takes 32 work-items with neighbouring ids, here numbered 4 * g + q with g < 8 and q < 4, that
- * share one product of a [16 rows][16 terms] and b [16 terms][8 columns].  Each holds
+ *   1  NVIDIA, compute capability 8.0 and later   common/matrix_ptx.h
+ *   2  AMD CDNA                                   common/matrix_amd.h
+ *   3  AMD RDNA3
+ *   4  AMD RDNA4
+ *   5  Intel, sub-groups of 8                     common/matrix_intel.h
+ *   6  Intel, sub-groups of 16
  *
- *   a   x  row g, terms 2q and 2q + 1         z  row g, terms 2q + 8 and 2q + 9
- *       y  row g + 8, as x                    w  row g + 8, as z
- *   b   x  column g, terms 2q and 2q + 1      y  column g, terms 2q + 8 and 2q + 9
- *   c   x, y  row g, columns 2q and 2q + 1    z, w  row g + 8, the same columns
+ * One instruction takes the product of a [UNIT_ROWS][16 terms] and b [16 terms][UNIT_COLUMNS] and
+ * adds c.  LANES work-items with neighbouring ids share it; each holds A_WORDS and B_WORDS words of
+ * two halves of a and b, and C_ROWS rows of c in C_COLUMNS neighbouring columns, row by row.  Which
+ * of them is what the files of the table say, by
  *
- * the lower term of two in the lower 16 bits.  Which row of a tile is row g, and which column is
- * column 2q, is free: a tile's rows 2g and 2g + 1 are taken for g and g + 8, and of 16 columns the
- * even ones for one product and the odd ones for another.  So a work-item reads two neighbours at a
- * time, without bank conflicts, and ends up with four neighbouring columns.
+ *   unit_row, unit_column  the place in c of row i, and of the first column, of a work-item
+ *   unit_load_a            its part of a, the rows of a tile from `row` on
+ *   unit_b_column          the column of its part of b
+ *   unit_b_pair            the row of a tile, of two terms each, that word w of it comes from
+ *   unit_a, unit_b         stand-in: which half, of all that the LANES hold, is a [row][term] and
+ *                          b [term][column]
+ *   unit_multiply          the instruction
+ *
+ * Of PRODUCTS products at a time, column n of product p is column PRODUCTS * n + p of a tile: so a
+ * work-item holds four neighbouring columns of c, and for b reads neighbours, unit_columns.  A file
+ * may define HELD_GROUP, attributes of kernels, and UNIT_KEEP(c), after which c is in registers.
  */
-#if MATRIX == 2 && !defined(cl_nv_pragma_unroll) && !defined(__NV_CL_C_VERSION) && \
-    !defined(__NVPTX__)
-#error "no PTX: a compiler that does not know it need not survive it"
+#define PRODUCTS (4 / C_COLUMNS)
+#if MATRIX == 1 || MATRIX == -1
+#include "common/matrix_ptx.h"
+#elif MATRIX >= -4 && MATRIX <= 4
+#include "common/matrix_amd.h"
+#else
+#include "common/matrix_intel.h"
 #endif
-#define HELD_ROWS 4 /* of the tile, by one work-item */
-#define HELD_RUNS 4 /* of four columns */
-#if MATRIX == 2
+
+#define HELD (UNIT_ROWS * UNIT_COLUMNS / LANES) /* elements of c of one product, by a work-item */
+#define PARTS (HELD_ROWS / C_ROWS * HELD_RUNS * PRODUCTS)
+#define RUN_COLUMNS (UNIT_COLUMNS * PRODUCTS)   /* that the runs of LANES work-items cover */
+#define LANES_COLUMNS (RUN_COLUMNS * HELD_RUNS)
+#define LANES_ROWS (HELD_ROWS / C_ROWS * UNIT_ROWS)
+#define LANES_ACROSS (TILE / LANES_COLUMNS)
+#if MATRIX > 0
 #define EXCHANGE 1 /* words of local memory: none are used */
 #else
-#define EXCHANGE (6 * GROUP)
+#define EXCHANGE (GROUP * (A_WORDS + B_WORDS))
+#endif
+#ifndef HELD_GROUP
+#define HELD_GROUP reqd_work_group_size(GROUP, 1, 1)
 #endif
 
 /* c plus the product. */
-float4 matrix_multiply(float4 c, uint4 a, uint2 b, __local uint *exchange)
+unit_c matrix_multiply(unit_c c, unit_a_words a, unit_b_words b, __local uint *exchange)
 {
-#if MATRIX == 2
-    float x, y, z, w;
-    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
-                 "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%10, %11, %12, %13};"
-                 : "=f"(x), "=f"(y), "=f"(z), "=f"(w)
-                 : "r"(a.x), "r"(a.y), "r"(a.z), "r"(a.w), "r"(b.x), "r"(b.y), "f"(c.x), "f"(c.y),
-                   "f"(c.z), "f"(c.w));
-    return (float4)(x, y, z, w);
+#if MATRIX > 0
+    return unit_multiply(c, a, b);
 #else
-    const int lid = get_local_id(0), g = lid % 32 / 4, q = lid % 4;
-    __local uint *all = exchange + 6 * (lid - lid % 32); /* of the 32 work-items, six words each */
-    vstore4(a, 0, exchange + 6 * lid);
-    vstore2(b, 0, exchange + 6 * lid + 4);
+    const int lid = get_local_id(0), lane = lid % LANES;
+    __local uint *as = exchange + (lid - lane) * (A_WORDS + B_WORDS), *bs = as + LANES * A_WORDS;
+    for (int w = 0; w < A_WORDS; w++)
+        as[lane * A_WORDS + w] = ((uint *)&a)[w];
+    for (int w = 0; w < B_WORDS; w++)
+        bs[lane * B_WORDS + w] = ((uint *)&b)[w];
     barrier(CLK_LOCAL_MEM_FENCE);
-    for (int m = 0; m < 16; m += 2) {
-        const int holder = m % 8 / 2, word = m / 8;
-        __local const half *rows = (__local const half *)(all + 6 * (4 * g + holder) + 2 * word);
-        __local const half *first = (__local const half *)(all + 6 * (8 * q + holder) + 4 + word);
-        __local const half *second = first + 2 * 6 * 4;
-        const float4 av = vload_half4(0, rows);
-        const float2 u = vload_half2(0, first), v = vload_half2(0, second);
-        c = fma((float4)(av.x, av.x, av.z, av.z), (float4)(u.x, v.x, u.x, v.x), c);
-        c = fma((float4)(av.y, av.y, av.w, av.w), (float4)(u.y, v.y, u.y, v.y), c);
+    for (int e = 0; e < HELD; e++) {
+        const int row = unit_row(lane, e / C_COLUMNS);
+        const int column = unit_column(lane) + e % C_COLUMNS;
+        float sum = ((float *)&c)[e];
+        for (int m = 0; m < 16; m++)
+            sum = fma(vload_half(unit_a(row, m), (__local const half *)as),
+                      vload_half(unit_b(column, m), (__local const half *)bs), sum);
+        ((float *)&c)[e] = sum;
     }
     barrier(CLK_LOCAL_MEM_FENCE);
     return c;
@@ -64,41 +82,81 @@ float4 matrix_multiply(float4 c, uint4 a, uint2 b, __local uint *exchange)
 /* The place in the tile of row i, and of the first column of run j, of a work-item. */
 int held_row(int lid, int i)
 {
-    return lid / 32 * 32 + i / 2 * 16 + lid % 32 / 4 * 2 + i % 2;
+    return lid / LANES / LANES_ACROSS * LANES_ROWS + i / C_ROWS * UNIT_ROWS +
+           unit_row(lid % LANES, i % C_ROWS);
 }
 
 int held_column(int lid, int j)
 {
-    return 16 * j + lid % 4 * 4;
+    return lid / LANES % LANES_ACROSS * LANES_COLUMNS + j * RUN_COLUMNS +
+           PRODUCTS * unit_column(lid % LANES);
 }
 
-/* Adds the STEP terms in local memory; acc[i][j]: row i, run j. */
+/* Element e of part `part` of c, as the units take them: its place among the rows' columns. */
+int held_place(int part, int e)
+{
+    const int p = part % PRODUCTS, j = part / PRODUCTS % HELD_RUNS;
+    const int i = part / PRODUCTS / HELD_RUNS * C_ROWS + e / C_COLUMNS;
+    return (i * HELD_RUNS + j) * 4 + e % C_COLUMNS * PRODUCTS + p;
+}
+
+/* From acc[i][j], row i, run j, to what held_add takes. */
+void held_pack(float4 acc[HELD_ROWS][HELD_RUNS])
+{
+    float rows[PARTS * HELD];
+#pragma unroll
+    for (int i = 0; i < PARTS * HELD; i++)
+        rows[i] = ((float *)acc)[i];
+#pragma unroll
+    for (int i = 0; i < PARTS * HELD; i++)
+        ((float *)acc)[i] = rows[held_place(i / HELD, i % HELD)];
+#ifdef UNIT_KEEP
+#pragma unroll
+    for (int i = 0; i < PARTS; i++)
+        UNIT_KEEP(((unit_c *)acc)[i]);
+#endif
+}
+
+/* And back, into rows and runs. */
+void held_unpack(float4 acc[HELD_ROWS][HELD_RUNS], float4 sums[HELD_ROWS][HELD_RUNS])
+{
+#pragma unroll
+    for (int i = 0; i < PARTS * HELD; i++)
+        ((float *)sums)[held_place(i / HELD, i % HELD)] = ((float *)acc)[i];
+}
+
+/* Adds the STEP terms in local memory, between held_pack and held_unpack. */
 void held_add(__local product_cell (*a)[PITCH], __local product_cell (*b)[PITCH], int lid,
               float4 acc[HELD_ROWS][HELD_RUNS], __local uint *exchange)
 {
-    const int q = lid % 4;
-#if MATRIX == 2
+    const int lane = lid % LANES, row = lid / LANES / LANES_ACROSS * LANES_ROWS;
+    const int column = lid / LANES % LANES_ACROSS * LANES_COLUMNS;
+    unit_c *part = (unit_c *)acc;
+    unit_b_words bv[HELD_RUNS][PRODUCTS];
 #pragma unroll
-#endif
-    for (int i = 0; i < HELD_ROWS; i += 2) {
-        const int row = held_row(lid, i);
-        const uint2 first = vload2(0, (__local const uint *)a[q] + row);
-        const uint2 second = vload2(0, (__local const uint *)a[q + 4] + row);
-        const uint4 av = (uint4)(first.x, first.y, second.x, second.y);
-#if MATRIX == 2
+    for (int j = 0; j < HELD_RUNS; j++)
 #pragma unroll
-#endif
-        for (int j = 0; j < HELD_RUNS; j++) {
-            const int column = 16 * j + lid % 32 / 4 * 2;
-            const uint2 low = vload2(0, (__local const uint *)b[q] + column);
-            const uint2 high = vload2(0, (__local const uint *)b[q + 4] + column);
-            const float4 u = acc[i][j], v = acc[i + 1][j];
-            const float4 even = matrix_multiply((float4)(u.x, u.z, v.x, v.z), av,
-                                                (uint2)(low.x, high.x), exchange);
-            const float4 odd = matrix_multiply((float4)(u.y, u.w, v.y, v.w), av,
-                                               (uint2)(low.y, high.y), exchange);
-            acc[i][j] = (float4)(even.x, odd.x, even.y, odd.y);
-            acc[i + 1][j] = (float4)(even.z, odd.z, even.w, odd.w);
+        for (int w = 0; w < B_WORDS; w++) {
+            const unit_columns read = *(__local const unit_columns *)(
+                (__local const uint *)b[unit_b_pair(lane, w)] + column + j * RUN_COLUMNS +
+                PRODUCTS * unit_b_column(lane));
+#pragma unroll
+            for (int p = 0; p < PRODUCTS; p++)
+                ((uint *)&bv[j][p])[w] = ((const uint *)&read)[p];
         }
+#if MATRIX > 0
+#pragma unroll
+#endif
+    for (int i = 0; i < HELD_ROWS; i += C_ROWS) {
+        const unit_a_words av = unit_load_a(a, row + i / C_ROWS * UNIT_ROWS, lane);
+#if MATRIX > 0
+#pragma unroll
+#endif
+        for (int j = 0; j < HELD_RUNS; j++)
+#if MATRIX > 0
+#pragma unroll
+#endif
+            for (int p = 0; p < PRODUCTS; p++, part++)
+                *part = matrix_multiply(*part, av, bv[j][p], exchange);
     }
 }

@@ -25,7 +25,7 @@
 #define LOADERS (STEP / LOAD)     /* work-items that read the STEP terms of a pixel */
 #define LOADED (GROUP / LOADERS) /* pixels read side by side */
 
-__kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void
+__kernel __attribute__((HELD_GROUP)) void
 conv2d_local(__global const float *restrict x, __global const float *restrict u,
              __global float *restrict y, __global const float *restrict norm,
              __global const float *restrict residual, int steps, int N, int QH, int QW, int zeros,
@@ -57,11 +57,7 @@ conv2d_local(__global const float *restrict x, __global const float *restrict u,
     }
     const float up = RAISE ? raise_factor(u[0]) : 1.0f, down = RAISE ? lower_factor(u[0]) : 1.0f;
     float4 acc[HELD_ROWS][HELD_RUNS];
-#pragma unroll
-    for (int i = 0; i < HELD_ROWS; i++)
-#pragma unroll
-        for (int j = 0; j < HELD_RUNS; j++)
-            acc[i][j] = vload4(0, u + zeros + panel * TILE + held_column(lid, j));
+    held_begin(acc, u + zeros + panel * TILE, lid);
     int d = lid, a = 0, b = 0; /* this work-item's term, where lid < STEP */
     for (int m0 = 0; m0 < terms; m0 += STEP) {
         if (lid < STEP) {
@@ -98,6 +94,8 @@ conv2d_local(__global const float *restrict x, __global const float *restrict u,
         barrier(CLK_LOCAL_MEM_FENCE);
         held_add(xs, fs, lid, acc, exchange);
     }
+    float4 sums[HELD_ROWS][HELD_RUNS];
+    held_unpack(acc, sums);
     for (int i = 0; i < HELD_ROWS; i++) {
         const int p = p0 + held_row(lid, i), q = p % (QH * QW);
         const int h = h_class + h_out * (q / QW), w = w_class + w_out * (q % QW);
@@ -106,7 +104,7 @@ conv2d_local(__global const float *restrict x, __global const float *restrict u,
             const int k = panel % blocks * TILE + held_column(lid, j);
             const int k_first = panel / blocks * width + k, valid = min(4, width - k);
             const size_t to = pixel * y_channels + k_first;
-            float lane[4] = {acc[i][j].x, acc[i][j].y, acc[i][j].z, acc[i][j].w};
+            float lane[4] = {sums[i][j].x, sums[i][j].y, sums[i][j].z, sums[i][j].w};
             for (int l = 0; l < valid; l++)
                 lane[l] = finish_lanes(lane[l] * down, steps, norm, y_channels, k_first + l,
                                        residual, y, to + l, 1);

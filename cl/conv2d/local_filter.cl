@@ -27,7 +27,7 @@ typedef float values;
 #endif
 #define LOADERS (TILE / LOAD) /* work-items that read the columns, or filters, of a pixel */
 
-__kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void
+__kernel __attribute__((HELD_GROUP)) void
 conv2d_local_filter(__global const float *restrict x, __global const float *restrict dy,
                     __global float *restrict part, int head, int N, int slice_pixels, int groups,
                     int H, int W, int cg, int OH, int OW, int kg, int R, int S, int h_stride,
@@ -88,12 +88,14 @@ conv2d_local_filter(__global const float *restrict x, __global const float *rest
         barrier(CLK_LOCAL_MEM_FENCE);
         held_add(ys, xs, lid, acc, exchange);
     }
+    float4 sums[HELD_ROWS][HELD_RUNS];
+    held_unpack(acc, sums);
     for (int i = 0; i < HELD_ROWS; i++) {
         const int k = k0 + held_row(lid, i);
         const size_t row = head + ((size_t)slice * groups * kg + group * kg + k) * columns;
         for (int j = 0; j < HELD_RUNS && k < kg; j++) {
             const int first = j0 + held_column(lid, j);
-            const float4 z = acc[i][j] * down;
+            const float4 z = sums[i][j] * down;
             const float lane[4] = {z.x, z.y, z.z, z.w};
             product_store(lane, columns - first, part + row + first, (row + first) % 4 == 0);
         }

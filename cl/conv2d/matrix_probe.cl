@@ -7,13 +7,12 @@
 #define SIDE 8
 #define EACH 8
 #define HALF 1
-#include "common/product.h"
 #ifndef MATRIX
-#define MATRIX 1
+#define MATRIX -1
 #endif
-#include "common/matrix.h"
+#include "common/held.h"
 
-__kernel __attribute__((reqd_work_group_size(GROUP, 1, 1))) void
+__kernel __attribute__((HELD_GROUP)) void
 conv2d_matrix_probe(__global const float *restrict x, __global const float *restrict y,
                     __global float *restrict z)
 {
@@ -30,9 +29,12 @@ conv2d_matrix_probe(__global const float *restrict x, __global const float *rest
             const float first = held_row(lid, i) - 2 * held_column(lid, j);
             acc[i][j] = (float4)(first, first - 2, first - 4, first - 6);
         }
+    held_pack(acc);
     barrier(CLK_LOCAL_MEM_FENCE);
     held_add(xs, ys, lid, acc, exchange);
+    float4 sums[HELD_ROWS][HELD_RUNS];
+    held_unpack(acc, sums);
     for (int i = 0; i < HELD_ROWS; i++)
         for (int j = 0; j < HELD_RUNS; j++)
-            vstore4(acc[i][j], 0, z + held_row(lid, i) * TILE + held_column(lid, j));
+            vstore4(sums[i][j], 0, z + held_row(lid, i) * TILE + held_column(lid, j));
 }

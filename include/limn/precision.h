@@ -34,10 +34,10 @@ typedef enum limn_precision {
 } limn_precision;
 
 /** For graphs built from now on: predictions, explanations and benchmarks that begin later.  A
- *  training run has a setting of its own (limn/train.h).  FP16 first looks for matrix units, then
- *  runs every form in half precision on a small case, forward and backward, against the scalar
- *  reference: one that does not build or differs by more than its bound is left out, and a warning
- *  says so.  LIMN_NO_DEVICE where none is left, LIMN_BAD_USAGE for a precision that is none. */
+ *  training run has a setting of its own (limn/train.h).  FP16 first looks for matrix units (NVIDIA's,
+ *  AMD's, Intel's: kept where a probe of them builds and computes right), then runs every form in
+ *  half precision on a small case, forward and backward, against the scalar reference: one that
+ *  does not build or differs by more than its bound is left out, and a warning says so.  LIMN_NO_DEVICE where none is left, LIMN_BAD_USAGE for a precision that is none. */
 LIMN_API limn_status limn_precision_set(limn_device *device, limn_precision precision);
 
 #ifdef __cplusplus

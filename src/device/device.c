@@ -4,6 +4,7 @@
 #include "device/select.h"
 #include "device/tuning.h"
 
+#include <CL/cl_ext.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,6 +73,20 @@ static char *language_option(const limn_cl_api *cl, cl_device_id id)
     return limn_format("-cl-std=CL%d.%d", best / 10, best % 10);
 }
 
+static unsigned smallest_subgroup(const limn_cl_api *cl, cl_device_id id)
+{
+    size_t sizes[16] = {0}, bytes = 0, smallest = 0;
+    char *extensions = limn_device_string(cl, id, CL_DEVICE_EXTENSIONS);
+    if (extensions && limn_has_word(extensions, "cl_intel_required_subgroup_size") &&
+        cl->GetDeviceInfo(id, CL_DEVICE_SUB_GROUP_SIZES_INTEL, sizeof sizes, sizes, &bytes) ==
+            CL_SUCCESS)
+        for (size_t i = 0; i < bytes / sizeof *sizes; i++)
+            if (smallest == 0 || sizes[i] < smallest)
+                smallest = sizes[i];
+    limn_free(extensions);
+    return (unsigned)smallest;
+}
+
 static void read_limits(const limn_cl_api *cl, cl_device_id id, cl_device_type type,
                         const limn_device_info *info, limn_device_limits *limits)
 {
@@ -100,6 +115,8 @@ static void read_limits(const limn_cl_api *cl, cl_device_id id, cl_device_type t
         .fp16 = info->fp16,
         .fp64 = info->fp64,
         .subgroups = info->subgroups,
+        .smallest_subgroup = smallest_subgroup(cl, id),
+        .matrix_stand_in = LIMN_MATRIX_PTX,
     };
 }
 

@@ -13,11 +13,17 @@
 /** Units that multiply small matrices of halves at once; the values are MATRIX's in
  *  cl/common/matrix.h. */
 typedef enum limn_matrix_units {
-    LIMN_MATRIX_NONE = 0,
-    LIMN_MATRIX_PTX = 2 /**< NVIDIA's */
+    LIMN_MATRIX_NONE,
+    LIMN_MATRIX_PTX,   /**< NVIDIA's */
+    LIMN_MATRIX_CDNA,  /**< AMD's */
+    LIMN_MATRIX_RDNA3, /**< AMD's */
+    LIMN_MATRIX_RDNA4, /**< AMD's */
+    LIMN_MATRIX_XMX8,  /**< Intel's, for sub-groups of 8 */
+    LIMN_MATRIX_XMX16, /**< Intel's, for sub-groups of 16 */
+    LIMN_MATRIX_KINDS
 } limn_matrix_units;
 
-/** What kernels may rely on; all but the last two queried, none guessed from a vendor's name. */
+/** What kernels may rely on; all but the last three queried, none guessed from a vendor's name. */
 typedef struct limn_device_limits {
     bool is_cpu;        /**< CL_DEVICE_TYPE_CPU: pick CPU-device forms */
     bool shares_memory; /**< CL_DEVICE_HOST_UNIFIED_MEMORY: with the host */
@@ -29,11 +35,15 @@ typedef struct limn_device_limits {
     uint64_t global_memory, max_allocation;
     unsigned float_width; /**< preferred vector width of float */
     bool fp16, fp64, subgroups;
+    unsigned smallest_subgroup; /**< of the sizes that a kernel can ask for; 0: it cannot */
     /** Asked for by limn_precision_set, and checked: each bit allows an implementation of an op
      *  (half_bit of its choices) to round to half precision.  0: all is in single precision. */
     unsigned half_forms;
     /** NONE until half precision is asked for and they are found. */
     limn_matrix_units matrix_units;
+    /** Whose layout ordinary arithmetic takes where they are NONE and yet asked for; PTX at first.
+     */
+    limn_matrix_units matrix_stand_in;
 } limn_device_limits;
 
 limn_context *limn_device_context(const limn_device *device);

@@ -347,15 +347,46 @@ static int half_answers(limn_device *device, const char *params)
     return wrong + 1;
 }
 
+/* One kind of matrix units, or what stands in for it: the probe, and shapes around tiles of 64. */
+static int one_kind(limn_device *device, limn_matrix_units kind)
+{
+    static const limn_op_case shapes[] = {
+        CONV_BIAS("impl=5 groups=2 pad=1", 1, 3, 4, 16, 16, 8, 3, 2),
+        CONV("impl=5", 1, 5, 13, 20, 68, 20, 1, 1),
+        CONV_BIAS("impl=5 pad=1 stride=2", 2, 17, 16, 36, 132, 36, 3, 3),
+        CONV("impl=5 pad=2", 2, 8, 8, 64, 64, 64, 5, 5),
+    };
+    const limn_op *op = limn_op_find("conv2d");
+    bool right = false;
+    int wrong = conv2d_matrix_probe(device, kind, true, &right) != LIMN_OK || !right;
+    if (wrong)
+        printf("  kind %d of matrix units: the probe\n", (int)kind);
+    for (size_t i = 0; i < (limn_test_simulated() ? 1 : sizeof shapes / sizeof *shapes); i++) {
+        const limn_op_case *c = &shapes[i];
+        limn_op_check seen;
+        if (limn_op_check_run(device, op, c->params, c->in, c->in_count, 1, NULL, &seen) ==
+                LIMN_OK &&
+            seen.forward_error < 1e-3 && seen.backward_error < 2e-3 && seen.guards_intact &&
+            seen.repeats)
+            continue;
+        printf("  kind %d of matrix units: %s, errors %g and %g\n", (int)kind, c->params,
+               seen.forward_error, seen.backward_error);
+        wrong++;
+    }
+    return wrong + half_answers(device, "impl=5");
+}
+
 static int halves(limn_device *device)
 {
-    bool right = false;
-    if (conv2d_matrix_probe(device, LIMN_MATRIX_NONE, &right) != LIMN_OK || !right) {
-        printf("  the probe for matrix units\n");
-        return 1;
-    }
+    limn_device_limits *limits = (limn_device_limits *)(uintptr_t)limn_device_get_limits(device);
+    const limn_matrix_units stand_in = limits->matrix_stand_in;
     limn_device_allow_half(device, ~0u);
-    const int wrong = half_answers(device, "impl=5") + half_answers(device, "impl=8");
+    int wrong = half_answers(device, "impl=8");
+    for (int i = LIMN_MATRIX_NONE + 1; i < LIMN_MATRIX_KINDS; i++) {
+        limits->matrix_stand_in = (limn_matrix_units)i;
+        wrong += one_kind(device, limits->matrix_stand_in);
+    }
+    limits->matrix_stand_in = stand_in;
     limn_device_allow_half(device, 0);
     return wrong;
 }

@@ -1,7 +1,6 @@
 /* limn_precision_set with a driver in which calls fail: what is left out, and who is blamed. */
 #include "limn/precision.h"
 
-#include "ops/conv2d/conv2d.h"
 #include "support_device.h"
 #include "support_faults.h"
 
@@ -65,34 +64,11 @@ static void no_form_at_all_is_an_error(void **state)
     limn_error_clear(the.ctx);
 }
 
-/* Whatever the device is: the kernels for GPUs, and an assembly statement that it may refuse. */
-static void matrix_units_are_there_where_the_probe_is_right(void **state)
-{
-    (void)state;
-    limn_device_limits *limits =
-        (limn_device_limits *)(uintptr_t)limn_device_get_limits(the.device);
-    const bool is_cpu = limits->is_cpu;
-    bool right = false;
-    assert_int_equal(conv2d_matrix_probe(the.device, LIMN_MATRIX_NONE, &right), LIMN_OK);
-    assert_true(right);
-    const limn_status status = conv2d_matrix_probe(the.device, LIMN_MATRIX_PTX, &right);
-    assert_true(status == LIMN_OK || !right);
-    limn_error_clear(the.ctx);
-    limits->is_cpu = false;
-    assert_int_equal(limn_precision_set(the.device, LIMN_PRECISION_FP16), LIMN_OK);
-    assert_true((limits->matrix_units == LIMN_MATRIX_PTX) == right);
-    limits->is_cpu = true;
-    assert_int_equal(limn_precision_set(the.device, LIMN_PRECISION_FP16), LIMN_OK);
-    assert_int_equal(limits->matrix_units, LIMN_MATRIX_NONE);
-    limits->is_cpu = is_cpu;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_driver_fault_is_seen),
         cmocka_unit_test(no_form_at_all_is_an_error),
-        cmocka_unit_test(matrix_units_are_there_where_the_probe_is_right),
     };
     return cmocka_run_group_tests(tests, set_up, close_device);
 }

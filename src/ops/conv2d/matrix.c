@@ -7,15 +7,28 @@
 
 enum { TILE = 64, STEP = 16, FACTORS = TILE * STEP, SUMS = TILE * TILE };
 
-/* A name, and what MATRIX is in cl/common/matrix.h. */
+/* A row of the table in cl/common/matrix.h. */
 static const struct {
     const char *name;
-    limn_matrix_units units;
-} kinds[] = {{"NVIDIA's, by PTX", LIMN_MATRIX_PTX}};
+    unsigned smallest_subgroup; /* of the devices that may have them; 0: any */
+} kinds[LIMN_MATRIX_KINDS] = {
+    [LIMN_MATRIX_PTX] = {"NVIDIA's, by PTX", 0},
+    [LIMN_MATRIX_CDNA] = {"AMD's, CDNA", 0},
+    [LIMN_MATRIX_RDNA3] = {"AMD's, RDNA3", 0},
+    [LIMN_MATRIX_RDNA4] = {"AMD's, RDNA4", 0},
+    [LIMN_MATRIX_XMX8] = {"Intel's, sub-groups of 8", 8},
+    [LIMN_MATRIX_XMX16] = {"Intel's, sub-groups of 16", 16},
+};
 
-void conv2d_matrix_define(limn_matrix_units units, char *text, size_t size)
+static void define(limn_matrix_units units, bool stand_in, char *text, size_t size)
 {
-    snprintf(text, size, "-DMATRIX=%d", units == LIMN_MATRIX_NONE ? 1 : (int)units);
+    snprintf(text, size, "-DMATRIX=%s%d", stand_in ? "-" : "", (int)units);
+}
+
+void conv2d_matrix_define(const limn_device_limits *limits, char *text, size_t size)
+{
+    const bool none = limits->matrix_units == LIMN_MATRIX_NONE;
+    define(none ? limits->matrix_stand_in : limits->matrix_units, none, text, size);
 }
 
 /* Small integers, whose products and sums are exact in any order; no two rows are alike. */
@@ -41,18 +54,16 @@ static bool is_right(const float *x, const float *y, const float *z)
     return true;
 }
 
-static limn_status probe(limn_device *device, limn_matrix_units units, float *host,
+static limn_status probe(limn_device *device, const char *defines, float *host,
                          limn_buffer *const b[3], bool *right)
 {
-    char define[32];
     float *x = host, *y = host + FACTORS, *z = host + 2 * FACTORS;
-    conv2d_matrix_define(units, define, sizeof define);
     draw(x, y);
     limn_status status = limn_buffer_write(b[0], 0, x, FACTORS * sizeof *x);
     if (status == LIMN_OK)
         status = limn_buffer_write(b[1], 0, y, FACTORS * sizeof *y);
     if (status == LIMN_OK)
-        status = LIMN_LAUNCH(device, "conv2d_matrix_probe", define,
+        status = LIMN_LAUNCH(device, "conv2d_matrix_probe", defines,
                              ((limn_grid){{TILE, 1, 1}, {TILE, 1, 1}}), limn_in(b[0]),
                              limn_in(b[1]), limn_out(b[2]));
     if (status == LIMN_OK)
@@ -61,9 +72,12 @@ static limn_status probe(limn_device *device, limn_matrix_units units, float *ho
     return status;
 }
 
-limn_status conv2d_matrix_probe(limn_device *device, limn_matrix_units units, bool *right)
+limn_status conv2d_matrix_probe(limn_device *device, limn_matrix_units units, bool stand_in,
+                                bool *right)
 {
+    char defines[32];
     static const size_t counts[3] = {FACTORS, FACTORS, SUMS};
+    define(units, stand_in, defines, sizeof defines);
     *right = false;
     limn_buffer *b[3] = {NULL};
     float *host = limn_calloc(2 * FACTORS + SUMS, sizeof *host);
@@ -72,7 +86,7 @@ limn_status conv2d_matrix_probe(limn_device *device, limn_matrix_units units, bo
     for (int i = 0; i < 3 && status == LIMN_OK; i++)
         status = limn_buffer_create(device, counts[i] * sizeof *host, &b[i]);
     if (status == LIMN_OK)
-        status = probe(device, units, host, b, right);
+        status = probe(device, defines, host, b, right);
     for (int i = 0; i < 3; i++)
         limn_buffer_destroy(&b[i]);
     limn_free(host);
@@ -82,17 +96,19 @@ limn_status conv2d_matrix_probe(limn_device *device, limn_matrix_units units, bo
 limn_status conv2d_matrix_find(limn_device *device)
 {
     limn_context *ctx = limn_device_context(device);
+    const limn_device_limits *limits = limn_device_get_limits(device);
     limn_device_set_matrix_units(device, LIMN_MATRIX_NONE);
-    if (limn_device_get_limits(device)->is_cpu)
-        return LIMN_OK;
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+    for (int i = LIMN_MATRIX_NONE + 1; i < LIMN_MATRIX_KINDS && !limits->is_cpu; i++) {
+        const unsigned needed = kinds[i].smallest_subgroup;
         bool right = false;
-        const limn_status status = conv2d_matrix_probe(device, kinds[i].units, &right);
+        if (needed && needed != limits->smallest_subgroup)
+            continue;
+        const limn_status status = conv2d_matrix_probe(device, (limn_matrix_units)i, false, &right);
         if (status == LIMN_INTERRUPTED || status == LIMN_OUT_OF_DEVICE_MEMORY ||
             (status != LIMN_OK && limn_error_is_host_memory(ctx)))
             return status;
         if (status == LIMN_OK && right) {
-            limn_device_set_matrix_units(device, kinds[i].units);
+            limn_device_set_matrix_units(device, (limn_matrix_units)i);
             limn_log(ctx, LIMN_LOG_INFO, "matrix units: %s", kinds[i].name);
             return LIMN_OK;
         }
