@@ -13,8 +13,8 @@
  *
  * One instruction takes the product of a [UNIT_ROWS][16 terms] and b [16 terms][UNIT_COLUMNS] and
  * adds c.  LANES work-items with neighbouring ids share it; each holds A_WORDS and B_WORDS words of
- * two halves of a and b, and C_ROWS rows of c in C_COLUMNS neighbouring columns, row by row.  Which
- * of them is what the files of the table say, by
+ * two halves of a and b, and C_ROWS rows of c in C_COLUMNS neighbouring columns, row by row: as
+ * unit_a_words, unit_b_words and unit_c.  Which of them is what the files of the table say, by
  *
  *   unit_row, unit_column  the place in c of row i, and of the first column, of a work-item
  *   unit_load_a            its part of a, the rows of a tile from `row` on
@@ -25,8 +25,9 @@
  *   unit_multiply          the instruction
  *
  * Of PRODUCTS products at a time, column n of product p is column PRODUCTS * n + p of a tile: so a
- * work-item holds four neighbouring columns of c, and for b reads neighbours, unit_columns.  A file
- * may define HELD_GROUP, attributes of kernels, and UNIT_KEEP(c), after which c is in registers.
+ * work-item holds four neighbouring columns of c, HELD_RUNS times in HELD_ROWS rows of a tile, and
+ * for b reads PRODUCTS neighbouring words, unit_columns.  A file may define HELD_GROUP, attributes
+ * of kernels, and UNIT_KEEP(c), after which c is in registers.
  */
 #define PRODUCTS (4 / C_COLUMNS)
 #if MATRIX == 1 || MATRIX == -1
@@ -38,11 +39,11 @@
 #endif
 
 #define HELD (UNIT_ROWS * UNIT_COLUMNS / LANES) /* elements of c of one product, by a work-item */
-#define PARTS (HELD_ROWS / C_ROWS * HELD_RUNS * PRODUCTS)
-#define RUN_COLUMNS (UNIT_COLUMNS * PRODUCTS)   /* that the runs of LANES work-items cover */
-#define LANES_COLUMNS (RUN_COLUMNS * HELD_RUNS)
+#define PARTS (HELD_ROWS / C_ROWS * HELD_RUNS * PRODUCTS)       /* of c, one product's each */
+#define RUN_COLUMNS (UNIT_COLUMNS * PRODUCTS)   /* that run j of LANES work-items covers */
+#define LANES_COLUMNS (RUN_COLUMNS * HELD_RUNS) /* and all their runs */
 #define LANES_ROWS (HELD_ROWS / C_ROWS * UNIT_ROWS)
-#define LANES_ACROSS (TILE / LANES_COLUMNS)
+#define LANES_ACROSS (TILE / LANES_COLUMNS) /* such LANES side by side in a tile */
 #if MATRIX > 0
 #define EXCHANGE 1 /* words of local memory: none are used */
 #else
@@ -51,6 +52,8 @@
 #ifndef HELD_GROUP
 #define HELD_GROUP reqd_work_group_size(GROUP, 1, 1)
 #endif
+
+typedef unit_c unit_part __attribute__((aligned(16))); /* one among float4 */
 
 /* c plus the product. */
 unit_c matrix_multiply(unit_c c, unit_a_words a, unit_b_words b, __local uint *exchange)
@@ -113,7 +116,7 @@ void held_pack(float4 acc[HELD_ROWS][HELD_RUNS])
 #ifdef UNIT_KEEP
 #pragma unroll
     for (int i = 0; i < PARTS; i++)
-        UNIT_KEEP(((unit_c *)acc)[i]);
+        UNIT_KEEP(((unit_part *)acc)[i]);
 #endif
 }
 
@@ -131,7 +134,7 @@ void held_add(__local product_cell (*a)[PITCH], __local product_cell (*b)[PITCH]
 {
     const int lane = lid % LANES, row = lid / LANES / LANES_ACROSS * LANES_ROWS;
     const int column = lid / LANES % LANES_ACROSS * LANES_COLUMNS;
-    unit_c *part = (unit_c *)acc;
+    unit_part *part = (unit_part *)acc;
     unit_b_words bv[HELD_RUNS][PRODUCTS];
 #pragma unroll
     for (int j = 0; j < HELD_RUNS; j++)

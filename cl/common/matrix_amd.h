@@ -11,8 +11,7 @@
  *   RDNA3  TERMS 16   rows g, g + 2, to g + 14
  *   RDNA4  TERMS 8    rows 8g to 8g + 7
  *
- * Sources: AMD's matrix instruction calculator, its instruction set manuals of CDNA3, RDNA3 and
- * RDNA4, and GPUOpen's articles about WMMA.
+ * AMD's matrix instruction calculator and instruction set manuals show these layouts.
  */
 #if MATRIX > 0
 #if !defined(__AMDGCN__) || !defined(__clang__)
