@@ -155,7 +155,8 @@ static limn_status compare_settings(limn_checkpoint *c, const limn_train_params 
     const limn_setting *s;
     for (size_t i = 0; (s = limn_setting_at(i)) != NULL; i++) {
         char now[LIMN_SETTING_TEXT];
-        const char *then = json_string_value(json_object_get(object, limn_setting_name(s)));
+        const char *then =
+            limn_setting_said(s, json_string_value(json_object_get(object, limn_setting_name(s))));
         if (limn_setting_may_resume(s, params, then))
             continue;
         const bool has = limn_setting_print(s, params, now, sizeof now);

@@ -304,12 +304,17 @@ const char *limn_setting_name(const limn_setting *s)
     return s->name;
 }
 
+const char *limn_setting_said(const limn_setting *s, const char *then)
+{
+    return then ? then : s->type->unsaid;
+}
+
 bool limn_setting_may_resume(const limn_setting *s, const limn_train_params *params,
                              const char *then)
 {
     char now[LIMN_SETTING_TEXT];
     const bool has = limn_setting_print(s, params, now, sizeof now);
-    then = then ? then : s->type->unsaid;
+    then = limn_setting_said(s, then);
     if (s->resumed == FREE || (s->resumed == LEFT_OUT && !has))
         return true;
     return has ? then && strcmp(now, then) == 0 : !then;

@@ -13,6 +13,9 @@ typedef struct limn_setting limn_setting;
 /** Setting number `index`; NULL past the last. */
 const limn_setting *limn_setting_at(size_t index);
 const char *limn_setting_name(const limn_setting *setting);
+/** What a run had where it says `then`; NULL, it says nothing: what runs had before the setting was
+ *  one, or NULL. */
+const char *limn_setting_said(const limn_setting *setting, const char *then);
 /** Whether a run that had the value `then` (NULL: none) may go on with these settings. */
 bool limn_setting_may_resume(const limn_setting *setting, const limn_train_params *params,
                              const char *then);

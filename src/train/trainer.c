@@ -154,11 +154,11 @@ static limn_status prepare(trainer *t, const char *path)
         status = make_sampler(t);
     if (status != LIMN_OK)
         return status;
-    if ((status = limn_precision_set(t->device, t->params.precision)) != LIMN_OK)
-        return status;
     limn_dataset_digest(t->data, t->digest);
     limn_checkpoint *checkpoint = NULL;
     status = open_model(t, &checkpoint);
+    if (status == LIMN_OK)
+        status = limn_precision_set(t->device, t->params.precision);
     if (status == LIMN_OK)
         status = make_graph(t, checkpoint);
     if (status == LIMN_OK)
@@ -211,25 +211,43 @@ static limn_status await_batch(trainer *t)
     return status;
 }
 
-static limn_status diverged(trainer *t, double loss)
+/* `what` has gone wrong; `tensor` is the first that is not finite, or NULL. */
+static limn_status diverged(trainer *t, const char *what, const char *tensor)
 {
-    char *tensor = NULL, saved[64] = "there is none yet";
-    limn_status status = limn_train_find_broken(t->model, &tensor);
-    if (status != LIMN_OK)
-        return status;
+    char saved[64] = "there is none yet";
     if (t->saved >= 0)
         snprintf(saved, sizeof saved, "of step %lld", (long long)t->saved);
     limn_fail(t->ctx, LIMN_FAILED, "training diverged", t->folder.path,
-              "the loss of step %lld is %g; first tensor that is not finite: %s; last good "
-              "checkpoint: %s",
-              (long long)(t->step + 1), loss, tensor ? tensor : "none, the loss itself overflowed",
-              saved);
+              "%s; first tensor that is not finite: %s; last good checkpoint: %s", what,
+              tensor ? tensor : "none, the loss itself overflowed", saved);
     limn_hint(t->ctx, "a smaller --lr or a longer --warmup helps%s",
               limn_device_may_round(t->device)
-                  ? "; fp16 holds values up to 65504, --precision fp32 larger ones"
+                  ? "; fp16 holds values up to 65504, a new run with --precision fp32 larger ones"
                   : "");
-    limn_free(tensor);
     return LIMN_FAILED;
+}
+
+static limn_status loss_diverged(trainer *t, double loss)
+{
+    char what[96], *tensor;
+    snprintf(what, sizeof what, "the loss of step %lld is %g", (long long)(t->step + 1), loss);
+    limn_status status = limn_train_find_broken(t->model, &tensor);
+    if (status == LIMN_OK)
+        status = diverged(t, what, tensor);
+    limn_free(tensor);
+    return status;
+}
+
+/* Before weights are measured or kept: a finite loss says nothing of the update after it. */
+static limn_status check_weights(trainer *t)
+{
+    char what[96], *tensor;
+    snprintf(what, sizeof what, "the update of step %lld went too far", (long long)t->step);
+    limn_status status = limn_train_find_broken(t->model, &tensor);
+    if (status == LIMN_OK && tensor)
+        status = diverged(t, what, tensor);
+    limn_free(tensor);
+    return status;
 }
 
 static limn_status save(trainer *t)
@@ -273,7 +291,7 @@ static limn_status make_step(trainer *t, double *started)
     if (status == LIMN_OK)
         status = limn_train_graph_forward(graph, epoch, &loss);
     if (status == LIMN_OK && !isfinite(loss))
-        return diverged(t, loss);
+        return loss_diverged(t, loss);
     if (status == LIMN_OK)
         status = limn_train_graph_backward(graph);
     if (status == LIMN_OK)
@@ -294,6 +312,10 @@ static limn_status make_step(trainer *t, double *started)
     t->loss_count++;
     const bool ends_epoch = t->step % t->sampler.steps_per_epoch == 0;
     const bool measures = ends_epoch || t->step == t->total;
+    const int64_t every = t->params.checkpoint_every;
+    const bool keeps = measures || (every && t->step % every == 0);
+    if (keeps && (status = check_weights(t)) != LIMN_OK)
+        return status;
     /* Ctrl-C while measuring: the step counts, its row stays without what is measured. */
     const limn_status measured = measures ? validate(t) : LIMN_OK;
     if (measured != LIMN_OK && measured != LIMN_INTERRUPTED)
@@ -305,8 +327,7 @@ static limn_status make_step(trainer *t, double *started)
     }
     status = limn_run_log(&t->folder, t->step, epoch + 1, loss, lr, (double)graph->count / seconds,
                           &t->out->validation, measures && measured == LIMN_OK);
-    const int64_t every = t->params.checkpoint_every;
-    if (status == LIMN_OK && (measures || (every && t->step % every == 0)))
+    if (status == LIMN_OK && keeps)
         status = save(t);
     if (status == LIMN_OK)
         status = measured == LIMN_OK ? report(t, loss, lr) : measured;
@@ -318,7 +339,9 @@ static limn_status make_step(trainer *t, double *started)
 static limn_status interrupted(trainer *t)
 {
     if (t->saved != t->step) {
-        const limn_status status = save(t);
+        limn_status status = check_weights(t);
+        if (status == LIMN_OK)
+            status = save(t);
         if (status != LIMN_OK)
             return status;
     }

@@ -79,6 +79,8 @@ static void an_older_run_says_no_precision(void **state)
     assert_non_null(s);
     assert_int_equal(limn_train_defaults(ctx, NULL, &params), LIMN_OK);
     assert_true(limn_setting_may_resume(s, &params, NULL));
+    assert_string_equal(limn_setting_said(s, NULL), "fp32");
+    assert_string_equal(limn_setting_said(s, "fp16"), "fp16");
     params.precision = LIMN_PRECISION_FP16;
     assert_false(limn_setting_may_resume(s, &params, NULL));
     assert_false(limn_setting_may_resume(s, &params, "fp32"));
