@@ -300,9 +300,9 @@ static limn_status multiply_group(const limn_op_run *run, const product *g, int 
 {
     const form f = (form)run->plan->choice[direction];
     const bool half = f != GPU, raise = half && direction > 0;
-    char matrix[24] = " ", defines[96] = "";
+    char matrix[24] = "", defines[96] = "";
     if (f == MATRIX)
-        conv2d_matrix_define(limn_device_get_limits(run->device), matrix + 1, sizeof matrix - 1);
+        conv2d_matrix_define(limn_device_get_limits(run->device), matrix, sizeof matrix);
     if (half)
         snprintf(defines, sizeof defines, "-DSIDE=8 -DEACH=8 -DHALF=1%s%s", matrix,
                  raise ? " -DRAISE=1" : "");

@@ -178,8 +178,8 @@ limn_status conv2d_matrix_find(limn_device *device);
  *  and layout.  Fails where the probe does not build or run. */
 limn_status conv2d_matrix_probe(limn_device *device, limn_matrix_units units, bool stand_in,
                                 bool *right);
-/** The definition of MATRIX for cl/common/matrix.h: the units that were found, else the stand-in.
- */
+/** The definition of MATRIX for cl/common/matrix.h, a space before it: the units that were found,
+ *  else the stand-in. */
 void conv2d_matrix_define(const limn_device_limits *limits, char *text, size_t size);
 
 /* ---- reference ------------------------------------------------------------------------------ */

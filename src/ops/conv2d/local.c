@@ -54,9 +54,9 @@ static bool in_fours(const conv2d_shape *s, conv2d_direction direction)
 static void define(const limn_device_limits *limits, const local_form *f, const conv2d_shape *s,
                    conv2d_direction direction, char *text, size_t size)
 {
-    char matrix[24] = " ";
+    char matrix[24] = "";
     if (f->matrix)
-        conv2d_matrix_define(limits, matrix + 1, sizeof matrix - 1);
+        conv2d_matrix_define(limits, matrix, sizeof matrix);
     snprintf(text, size, "-DSIDE=%d -DEACH=%d -DLOAD=%d%s%s%s", f->side, f->each,
              in_fours(s, direction) ? 4 : 1, f->half ? " -DHALF=1" : "", matrix,
              f->half && direction == CONV2D_DATA ? " -DRAISE=1" : "");

@@ -22,7 +22,7 @@ static const struct {
 
 static void define(limn_matrix_units units, bool stand_in, char *text, size_t size)
 {
-    snprintf(text, size, "-DMATRIX=%s%d", stand_in ? "-" : "", (int)units);
+    snprintf(text, size, " -DMATRIX=%s%d", stand_in ? "-" : "", (int)units);
 }
 
 void conv2d_matrix_define(const limn_device_limits *limits, char *text, size_t size)
