@@ -70,8 +70,8 @@ LIMN_API limn_status limn_dataset_writer_open(limn_context *ctx, const char *pat
 LIMN_API limn_status limn_dataset_writer_add(limn_dataset_writer *writer, const uint8_t *pixels,
                                              int32_t label, const uint8_t *mask);
 /** Computes mean and population std of each channel over all pixels, from exact integer counts (a
- *  std below one grey step, 1/255, is written as 1/255, so a constant channel divides well); writes labels and header, makes the file appear.  A data set without any
- *  image is LIMN_BAD_INPUT.  Destroys the writer in every case and sets `*writer` to NULL. */
+ *  std below one grey step, 1/255, is written as 1/255, so a constant channel divides well); writes
+ *  labels and header, makes the file appear.  A data set without any image is LIMN_BAD_INPUT.  Destroys the writer in every case and sets `*writer` to NULL. */
 LIMN_API limn_status limn_dataset_writer_finish(limn_dataset_writer **writer);
 /** Drops everything written; NULL is accepted. */
 LIMN_API void limn_dataset_writer_discard(limn_dataset_writer **writer);

@@ -11,9 +11,9 @@
  *   range     65504 at most; what lies beyond becomes NaN, and so does every value that it takes
  *             part in, down to the logits: never an infinity that could vanish in a maximum with 0
  *   gradients soon are below what half can hold.  Every one of a tensor is multiplied by a power of
- *             two before it is rounded, and the result divided by it, both exact; the power brings
- *             the largest to 2^14.  So no loss needs a scale, gradients have no range, and those
- *             below 2^-28 of the largest are off by at most 2^-39 of the largest
+ *             two before it is rounded, and the result divided by it; the power brings the largest
+ *             to 2^14.  So no loss needs a scale, and gradients below 2^-28 of the largest are off
+ *             by at most 2^-39 of it, where that is 2^-112 or more: below, floats end, too
  *
  * It is a permission.  Which layers make use of it is the tuner's choice (limn/tune.h), which
  * measures forms in half precision beside the others, or the default's.  On a CPU device single
@@ -34,10 +34,11 @@ typedef enum limn_precision {
 } limn_precision;
 
 /** For graphs built from now on: predictions, explanations and benchmarks that begin later.  A
- *  training run has a setting of its own (limn/train.h).  FP16 first looks for matrix units (NVIDIA's,
- *  AMD's, Intel's: kept where a probe of them builds and computes right), then runs every form in
- *  half precision on a small case, forward and backward, against the scalar reference: one that
- *  does not build or differs by more than its bound is left out, and a warning says so.  LIMN_NO_DEVICE where none is left, LIMN_BAD_USAGE for a precision that is none. */
+ *  training run has a setting of its own (limn/train.h).  FP16 first looks for matrix units
+ *  (NVIDIA's, AMD's, Intel's: kept where a probe of them builds and computes right), then runs each
+ *  form in half precision on a small case, forward and backward, against the scalar reference: one
+ *  that does not build or differs by more than its bound is left out, and a warning says so.
+ *  LIMN_NO_DEVICE where none is left, LIMN_BAD_USAGE for a precision that is none. */
 LIMN_API limn_status limn_precision_set(limn_device *device, limn_precision precision);
 
 #ifdef __cplusplus

@@ -21,8 +21,8 @@ typedef struct limn_predict_params {
 /** Runs the model in evaluation mode over a data set.  The model must have what is wanted
  *  (LIMN_BAD_INPUT) and fit the data (limn_model_adopt is called).  Where the device has too little
  *  memory the batch is halved, with a warning, until it fits.  LIMN_BAD_INPUT, naming the image:
- *  fp16 is allowed (limn/precision.h) and what comes out is not finite.  LIMN_BAD_USAGE: the range does not
- *  lie in the data, the batch is below 0. */
+ *  fp16 is allowed (limn/precision.h) and what comes out is not finite.  LIMN_BAD_USAGE: the range
+ *  does not lie in the data, the batch is below 0. */
 LIMN_API limn_status limn_predict(limn_model *model, const limn_dataset *data,
                                   const limn_predict_params *params);
 
