@@ -49,8 +49,8 @@ typedef struct limn_device_limits {
 limn_context *limn_device_context(const limn_device *device);
 const limn_device_limits *limn_device_get_limits(const limn_device *device);
 
-/** Whether what is planned from now on may round to half precision by itself: on a CPU device no
- *  form does unless it is named. */
+/** Whether what is planned from now on may round to half precision by itself: never on a CPU
+ *  device. */
 bool limn_device_may_round(const limn_device *device);
 /** Sets limits->half_forms. */
 void limn_device_allow_half(limn_device *device, unsigned half_forms);

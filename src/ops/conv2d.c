@@ -93,7 +93,8 @@ static const char *misfit(const limn_device_limits *limits, int which, const con
 {
     const conv2d_impl *impl = implementations[which];
     if (impl->half && !(limits->half_forms >> (HALF_BIT + which) & 1))
-        return "half precision is not asked for, or this form failed its check";
+        return "half precision is not asked for, this is a CPU device, or the form failed its "
+               "check";
     return impl->accepts(limits, s, direction);
 }
 

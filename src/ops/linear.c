@@ -1,7 +1,9 @@
 /* y = x w^T + bias, and its gradients: three matrix products, each in one of several forms. */
 #include "device/gemm.h"
 #include "ops/amax.h"
-#include "ops/conv2d/conv2d.h"
+#include "ops/matrix_units.h"
+#include "ops/op.h"
+#include "ops/shape.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -117,7 +119,8 @@ static const char *half_refusal(const limn_choice_case *c, int which, bool force
 {
     const limn_device_limits *limits = limn_device_get_limits(c->device);
     if (!(limits->half_forms >> (HALF_BIT + which) & 1))
-        return "half precision is not asked for, or this form failed its check";
+        return "half precision is not asked for, this is a CPU device, or the form failed its "
+               "check";
     if (forced)
         return NULL;
     if (limits->is_cpu)
@@ -302,7 +305,7 @@ static limn_status multiply_group(const limn_op_run *run, const product *g, int 
     const bool half = f != GPU, raise = half && direction > 0;
     char matrix[24] = "", defines[96] = "";
     if (f == MATRIX)
-        conv2d_matrix_define(limn_device_get_limits(run->device), matrix, sizeof matrix);
+        limn_matrix_define(limn_device_get_limits(run->device), matrix, sizeof matrix);
     if (half)
         snprintf(defines, sizeof defines, "-DSIDE=8 -DEACH=8 -DHALF=1%s%s", matrix,
                  raise ? " -DRAISE=1" : "");

@@ -2,7 +2,7 @@
 
 #include "base/memory.h"
 #include "ops/check.h"
-#include "ops/conv2d/conv2d.h"
+#include "ops/matrix_units.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -81,7 +81,7 @@ limn_status limn_precision_set(limn_device *device, limn_precision precision)
     limn_device_allow_half(device, 0);
     if (precision == LIMN_PRECISION_FP32)
         return LIMN_OK;
-    status = conv2d_matrix_find(device);
+    status = limn_matrix_find(device);
     if (status == LIMN_OK && limn_device_get_limits(device)->is_cpu) {
         limn_log(ctx, LIMN_LOG_NOTE,
                  "fp16 changes nothing on %s: on CPU devices single precision is the faster one",

@@ -1,5 +1,6 @@
 #include "harness.h"
 #include "ops/conv2d/conv2d.h"
+#include "ops/matrix_units.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -358,7 +359,7 @@ static int one_kind(limn_device *device, limn_matrix_units kind)
     };
     const limn_op *op = limn_op_find("conv2d");
     bool right = false;
-    int wrong = conv2d_matrix_probe(device, kind, true, &right) != LIMN_OK || !right;
+    int wrong = limn_matrix_probe(device, kind, true, &right) != LIMN_OK || !right;
     if (wrong)
         printf("  kind %d of matrix units: the probe\n", (int)kind);
     for (size_t i = 0; i < (limn_test_simulated() ? 1 : sizeof shapes / sizeof *shapes); i++) {

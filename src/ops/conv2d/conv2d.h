@@ -169,19 +169,6 @@ limn_status conv2d_slices_run(const conv2d_call *call);
 /** NULL, or why no form for strides up to `most_stride` serves the filters. */
 const char *conv2d_winograd_misfit(const conv2d_shape *shape, int most_stride);
 
-/* ---- parts of conv2d_local ------------------------------------------------------------------- */
-
-/** Looks for matrix units on the device, which build the probe and compute it right, and sets
- *  limits->matrix_units.  Fails only where memory ran out. */
-limn_status conv2d_matrix_find(limn_device *device);
-/** Whether one kind computes a product of small integers right, or ordinary arithmetic in its place
- *  and layout.  Fails where the probe does not build or run. */
-limn_status conv2d_matrix_probe(limn_device *device, limn_matrix_units units, bool stand_in,
-                                bool *right);
-/** The definition of MATRIX for cl/common/matrix.h, a space before it: the units that were found,
- *  else the stand-in. */
-void conv2d_matrix_define(const limn_device_limits *limits, char *text, size_t size);
-
 /* ---- reference ------------------------------------------------------------------------------ */
 
 void conv2d_reference_forward(const conv2d_shape *shape, const limn_op_reference *r);

@@ -1,5 +1,6 @@
 /* GPUs: implicit matrix products with tiles in local memory. */
 #include "ops/conv2d/conv2d.h"
+#include "ops/matrix_units.h"
 
 #include <stdio.h>
 
@@ -56,7 +57,7 @@ static void define(const limn_device_limits *limits, const local_form *f, const 
 {
     char matrix[24] = "";
     if (f->matrix)
-        conv2d_matrix_define(limits, matrix, sizeof matrix);
+        limn_matrix_define(limits, matrix, sizeof matrix);
     snprintf(text, size, "-DSIDE=%d -DEACH=%d -DLOAD=%d%s%s%s", f->side, f->each,
              in_fours(s, direction) ? 4 : 1, f->half ? " -DHALF=1" : "", matrix,
              f->half && direction == CONV2D_DATA ? " -DRAISE=1" : "");

@@ -1,5 +1,5 @@
 /* Are there matrix units, and do they compute right? */
-#include "ops/conv2d/conv2d.h"
+#include "ops/matrix_units.h"
 
 #include "base/memory.h"
 
@@ -25,7 +25,7 @@ static void define(limn_matrix_units units, bool stand_in, char *text, size_t si
     snprintf(text, size, " -DMATRIX=%s%d", stand_in ? "-" : "", (int)units);
 }
 
-void conv2d_matrix_define(const limn_device_limits *limits, char *text, size_t size)
+void limn_matrix_define(const limn_device_limits *limits, char *text, size_t size)
 {
     const bool none = limits->matrix_units == LIMN_MATRIX_NONE;
     define(none ? limits->matrix_stand_in : limits->matrix_units, none, text, size);
@@ -72,8 +72,8 @@ static limn_status probe(limn_device *device, const char *defines, float *host,
     return status;
 }
 
-limn_status conv2d_matrix_probe(limn_device *device, limn_matrix_units units, bool stand_in,
-                                bool *right)
+limn_status limn_matrix_probe(limn_device *device, limn_matrix_units units, bool stand_in,
+                              bool *right)
 {
     char defines[32];
     static const size_t counts[3] = {FACTORS, FACTORS, SUMS};
@@ -93,17 +93,21 @@ limn_status conv2d_matrix_probe(limn_device *device, limn_matrix_units units, bo
     return status;
 }
 
-limn_status conv2d_matrix_find(limn_device *device)
+bool limn_matrix_suits(const limn_device_limits *limits, limn_matrix_units units)
+{
+    const unsigned needed = kinds[units].smallest_subgroup;
+    return !needed || needed == limits->smallest_subgroup;
+}
+
+limn_status limn_matrix_find(limn_device *device)
 {
     limn_context *ctx = limn_device_context(device);
     const limn_device_limits *limits = limn_device_get_limits(device);
-    limn_device_set_matrix_units(device, LIMN_MATRIX_NONE);
     for (int i = LIMN_MATRIX_NONE + 1; i < LIMN_MATRIX_KINDS && !limits->is_cpu; i++) {
-        const unsigned needed = kinds[i].smallest_subgroup;
         bool right = false;
-        if (needed && needed != limits->smallest_subgroup)
+        if (!limn_matrix_suits(limits, (limn_matrix_units)i))
             continue;
-        const limn_status status = conv2d_matrix_probe(device, (limn_matrix_units)i, false, &right);
+        const limn_status status = limn_matrix_probe(device, (limn_matrix_units)i, false, &right);
         if (status == LIMN_INTERRUPTED || status == LIMN_OUT_OF_DEVICE_MEMORY ||
             (status != LIMN_OK && limn_error_is_host_memory(ctx)))
             return status;
@@ -120,5 +124,6 @@ limn_status conv2d_matrix_find(limn_device *device)
                      limn_error_text(ctx));
         limn_error_clear(ctx);
     }
+    limn_device_set_matrix_units(device, LIMN_MATRIX_NONE);
     return LIMN_OK;
 }
