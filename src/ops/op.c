@@ -98,7 +98,7 @@ limn_status limn_op_parse(limn_context *ctx, const limn_op *op, const char *text
 {
     memset(params, 0, op->params_size);
     for (const limn_param_spec *spec = op->params; spec && spec->name; spec++)
-        store(spec, spec->default_value, (uint64_t)spec->default_value, params);
+        store(spec, spec->default_value, (uint64_t)(int64_t)spec->default_value, params);
     return limn_op_set(ctx, op, text, params);
 }
 
