@@ -61,11 +61,11 @@ unit_a_words unit_load_a(__local product_cell (*tile)[PITCH], int row, int lane)
 {
     const int pair = lane * 8 / LANES;
     const uint4 x = tile[pair][row / 4], y = tile[pair][row / 4 + 1];
-    const uint8 both = (uint8)(x.x, x.y, x.z, x.w, y.x, y.y, y.z, y.w);
 #if LANES == 8
-    return both;
+    return (uint8)(x.x, x.y, x.z, x.w, y.x, y.y, y.z, y.w);
 #else
-    return as_uint4(lane % 2 ? as_ushort16(both).odd : as_ushort16(both).even);
+    const uint4 first = (uint4)(x.x, x.z, y.x, y.z), second = (uint4)(x.y, x.w, y.y, y.w);
+    return lane % 2 ? first >> 16 | (second & 0xffff0000u) : (first & 0xffffu) | second << 16;
 #endif
 }
 
