@@ -1,5 +1,5 @@
 /* Gradients in half precision, of any size: tiny, huge, mixed, zero, not finite. */
-#include "ops/check.h"
+#include "harness.h"
 #include "support_device.h"
 
 #include "base/memory.h"
@@ -10,40 +10,18 @@
 #include <string.h>
 #include <cmocka.h>
 
-#define F1(a)                                                                                      \
-    {                                                                                              \
-        LIMN_F32, 1,                                                                               \
-        {                                                                                          \
-            a                                                                                      \
-        }                                                                                          \
-    }
-#define F2(a, b)                                                                                   \
-    {                                                                                              \
-        LIMN_F32, 2,                                                                               \
-        {                                                                                          \
-            a, b                                                                                   \
-        }                                                                                          \
-    }
-#define F4(a, b, c, d)                                                                             \
-    {                                                                                              \
-        LIMN_F32, 4,                                                                               \
-        {                                                                                          \
-            a, b, c, d                                                                             \
-        }                                                                                          \
-    }
-
 /* Tiles of 64 x 64 results and 16 terms, straddled in every direction. */
 static const struct row {
     const char *op, *params;
     int in_count;
     limn_desc in[3];
 } rows[] = {
-    {"conv2d", "pad=1", 2, {F4(2, 7, 6, 20), F4(68, 20, 3, 3)}},
-    {"conv2d", "stride=2 pad=1 groups=2", 2, {F4(3, 9, 8, 24), F4(16, 12, 3, 2)}},
-    {"conv2d", "", 2, {F4(1, 6, 7, 12), F4(20, 12, 3, 3)}},
-    {"conv2d", "", 2, {F4(3, 24, 23, 8), F4(8, 8, 1, 1)}}, /* several slices of pixels */
-    {"linear", "", 3, {F2(70, 83), F2(67, 83), F1(67)}},
-    {"linear", "", 2, {F2(5, 150), F2(9, 150)}},
+    {"conv2d", "pad=1", 2, {LIMN_F4(2, 7, 6, 20), LIMN_F4(68, 20, 3, 3)}},
+    {"conv2d", "stride=2 pad=1 groups=2", 2, {LIMN_F4(3, 9, 8, 24), LIMN_F4(16, 12, 3, 2)}},
+    {"conv2d", "", 2, {LIMN_F4(1, 6, 7, 12), LIMN_F4(20, 12, 3, 3)}},
+    {"conv2d", "", 2, {LIMN_F4(3, 24, 23, 8), LIMN_F4(8, 8, 1, 1)}}, /* several slices of pixels */
+    {"linear", "", 3, {LIMN_F2(70, 83), LIMN_F2(67, 83), LIMN_F1(67)}},
+    {"linear", "", 2, {LIMN_F2(5, 150), LIMN_F2(9, 150)}},
 };
 enum { ROWS = sizeof rows / sizeof *rows, GRADIENTS = 2 };
 

@@ -9,8 +9,7 @@ enum {
     MAX_CLASSES = 256,   /* launches that one gradient of the input may take */
     GROUPS_PER_UNIT = 8, /* work-groups a compute unit is to have, filter gradient */
     SLICE_PIXELS = 256,  /* fewest pixels of a slice of the filter gradient */
-    HEAD =
-        16, /* floats in front of its partial sums: the amax of dy, the rest keeps float4 aligned */
+    HEAD = 16, /* floats before its partial sums: the amax of dy, and what aligns the sums */
     MAX_PART_BYTES = 64 * 1024 * 1024
 };
 
