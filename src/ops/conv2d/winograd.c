@@ -96,31 +96,6 @@ typedef struct winograd_registers {
 static const winograd_registers REGISTERS[] = {{6, 4},  {12, 2}, {8, 2}, {4, 4}, {2, 4},
                                                {14, 1}, {4, 2},  {8, 1}, {4, 1}};
 
-/* The registers that take least time: the smaller they are, the fewer rows pad the runs, but the
- * more is loaded for a product.  The tiles, and with them the bits of a result, depend on the shape
- * of one image only. */
-static void choose_layout(winograd_cut *c, conv2d_direction direction)
-{
-    winograd_cut best = {0};
-    double least = 0;
-    for (size_t i = 0; i < sizeof REGISTERS / sizeof *REGISTERS; i++) {
-        const int mr = REGISTERS[i].mr, nv = REGISTERS[i].nv;
-        if (c->width_blocks % nv != 0)
-            continue;
-        c->mr = mr;
-        c->nv = nv;
-        c->unit = direction == CONV2D_FILTER ? 1 : mr;
-        lay_out(c);
-        /* a load takes as long as half a vector of products, that of one float half of this */
-        const double time = (double)products(c) * (1 + (nv + mr / 2.0) / (2.0 * mr * nv));
-        if (best.mr == 0 || time < least) {
-            best = *c;
-            least = time;
-        }
-    }
-    *c = best;
-}
-
 /* All steps in one group, where a few products' rows fit a core's cache beside the filters. */
 static bool cut_slots(winograd_cut *c, const limn_device_limits *limits)
 {
@@ -136,6 +111,40 @@ static bool cut_slots(winograd_cut *c, const limn_device_limits *limits)
     const int most = SLOTS * units;
     c->slots = groups < most ? groups : most;
     return true;
+}
+
+/* The registers that take least time: the smaller they are, the fewer rows pad the runs, but the
+ * more is loaded for a product.  Others, up to a twentieth slower, take their place where with
+ * those alone one group does all steps; whether it does is the result.  The tiles, and with them
+ * the bits of a result, depend on the shape of one image only. */
+static bool choose_layout(winograd_cut *c, const limn_device_limits *limits,
+                          conv2d_direction direction)
+{
+    winograd_cut best = {0}, whole = {0};
+    double least = 0, least_whole = 0;
+    for (size_t i = 0; i < sizeof REGISTERS / sizeof *REGISTERS; i++) {
+        const int mr = REGISTERS[i].mr, nv = REGISTERS[i].nv;
+        if (c->width_blocks % nv != 0)
+            continue;
+        c->mr = mr;
+        c->nv = nv;
+        c->slots = 0;
+        c->unit = direction == CONV2D_FILTER ? 1 : mr;
+        lay_out(c);
+        /* a load takes as long as half a vector of products, that of one float half of this */
+        const double time = (double)products(c) * (1 + (nv + mr / 2.0) / (2.0 * mr * nv));
+        if (best.mr == 0 || time < least) {
+            best = *c;
+            least = time;
+        }
+        if (direction != CONV2D_FILTER && cut_slots(c, limits) &&
+            (whole.mr == 0 || time < least_whole)) {
+            whole = *c;
+            least_whole = time;
+        }
+    }
+    *c = whole.mr > 0 && least_whole <= 1.05 * least ? whole : best;
+    return c->slots > 0;
 }
 
 /* A launch for each step, over as many rows as the cores' caches hold, in whole units. */
@@ -189,8 +198,7 @@ static winograd_cut cut(const limn_device_limits *limits, const conv2d_shape *s,
     c.across = (c.wide + 3) / 4;
     c.depth_blocks = (c.depth + LANES - 1) / LANES;
     c.width_blocks = (c.width + LANES - 1) / LANES;
-    choose_layout(&c, direction);
-    const bool slots = direction != CONV2D_FILTER && cut_slots(&c, limits);
+    const bool slots = choose_layout(&c, limits, direction);
     if (!slots)
         cut_chunks(&c, limits);
     c.u_plane = plane_of(c.width_blocks, c.depth_blocks * LANES);
